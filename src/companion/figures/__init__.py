@@ -1,0 +1,1 @@
+"""The figure kit: one style, one save()."""

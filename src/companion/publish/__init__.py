@@ -1,0 +1,1 @@
+"""From text notebooks to the book: execution, cache, Colab edition, site."""

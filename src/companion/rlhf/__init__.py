@@ -1,0 +1,1 @@
+"""The laboratory: tasks, policies, training with TRL, exact distances, run records."""

@@ -1,0 +1,1 @@
+"""Tasks as text: deceptive reasoning, instruction following, alignment."""

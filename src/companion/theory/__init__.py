@@ -1,0 +1,1 @@
+"""Finite Markov decision processes, optimality, distances, stability. Never imports torch."""

@@ -1,0 +1,1 @@
+"""Explorers that compute in the browser."""
