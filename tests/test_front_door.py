@@ -44,18 +44,23 @@ def test_conda_environment_installs_this_package_under_the_lock():
     assert extras == set(PROJECT["optional-dependencies"]) - {"cluster"}
 
 
+def validate(file, schema):
+    check = [Path(sys.executable).with_name("check-jsonschema"), "--builtin-schema", schema, file]
+    return subprocess.run(check, cwd=ROOT, capture_output=True, text=True, check=False)
+
+
 def test_citation_file_is_valid_and_names_this_version():
-    check = [
-        str(Path(sys.executable).with_name("cffconvert")),
-        "--validate",
-        "--infile",
-        "CITATION.cff",
-    ]
-    done = subprocess.run(check, cwd=ROOT, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
+    done = validate("CITATION.cff", "vendor.citation-file-format")
+    assert done.returncode == 0, done.stdout
     citation = yaml.safe_load((ROOT / "CITATION.cff").read_text())
     assert citation["version"] == PROJECT["version"]
     assert PROJECT["version"] in (ROOT / "book" / "cite.md").read_text()
+
+
+def test_workflows_are_valid():
+    for workflow in (ROOT / ".github" / "workflows").glob("*.yml"):
+        done = validate(workflow, "vendor.github-workflows")
+        assert done.returncode == 0, done.stdout
 
 
 def test_two_licences_code_and_text():
