@@ -13,6 +13,11 @@ def statement(result: ModuleType) -> Markdown:
     return Markdown(f"**{result.ITEM}.** *{result.TITLE}.*\n\n{result.STATEMENT.strip()}")
 
 
+def formula(latex: str) -> Markdown:
+    """A displayed formula."""
+    return Markdown(f"$$\n{latex}\n$$")
+
+
 def verdicts(*checks: Check) -> Markdown:
     """One line for each check: how many cases, the tightest, and whether the claim held."""
     signs = {"<=": "≤", ">=": "≥", "==": "="}
