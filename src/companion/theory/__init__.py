@@ -1,1 +1,33 @@
 """Finite Markov decision processes, optimality, distances, stability. Never imports torch."""
+
+from companion.theory.bellman import (
+    evaluate_policy,
+    inverse_bellman,
+    optimal_q,
+    soft_optimal_q,
+)
+from companion.theory.mdp import FiniteMDP, effective_reward
+from companion.theory.policies import (
+    greedy_policy,
+    optimal_actions,
+    softmax_policy,
+    total_variation,
+    uniform_policy,
+)
+from companion.theory.stability import StabilityRadius, stability_radius
+
+__all__ = [
+    "FiniteMDP",
+    "StabilityRadius",
+    "effective_reward",
+    "evaluate_policy",
+    "greedy_policy",
+    "inverse_bellman",
+    "optimal_actions",
+    "optimal_q",
+    "soft_optimal_q",
+    "softmax_policy",
+    "stability_radius",
+    "total_variation",
+    "uniform_policy",
+]

@@ -1,1 +1,5 @@
-"""Explorers that compute in the browser."""
+"""Explorers that compute in the browser, so that they work on a static page without a kernel."""
+
+from companion.widgets.cliff import CliffExplorer
+
+__all__ = ["CliffExplorer"]

@@ -1,0 +1,151 @@
+"""Bellman operators and their fixed points, solved to a stated error bound."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import scipy.sparse as sp
+from numpy.typing import ArrayLike
+from scipy.sparse.linalg import splu
+from scipy.special import logsumexp
+
+from companion.theory._checks import (
+    Array,
+    distributions,
+    fractions,
+    is_exact,
+    positive,
+    real_array,
+)
+from companion.theory.mdp import FiniteMDP
+from companion.theory.policies import softmax_policy
+from companion.theory.rational import exact_optimal_q, exact_values
+
+UNIT_ROUNDOFF = np.finfo(np.float64).eps / 2
+MAX_NEWTON_STEPS = 1000
+
+# A backup maps Q (S, A) to the state values (S,) and to the policy that attains them:
+# action indices (S,) if it is deterministic, probabilities (S, A) otherwise.
+Backup = Callable[[Array], tuple[Array, Array]]
+
+
+def optimal_q(mdp: FiniteMDP, tol: float = 1e-9) -> Array:
+    """Q*_R, the fixed point of T_R Q(s, a) = R(s, a) + γ E[max_a' Q(s', a')], shape (S, A).
+
+    Policy iteration. For an exact MDP the result is exact (Fractions). Otherwise
+    ‖Q − Q*‖∞ ≤ max(tol, ρ), where ρ = 2 γ (k + 4) u max|V| / (1 − γ) is what double precision
+    can certify (u = 2⁻⁵³, k the largest number of successors of a state-action pair).
+
+    Proof of the bound: let V be any function of the state, Q = R + γPV, δ = max_a Q − V. The
+    Bellman operator is monotone and T(V + c) = TV + γc, so V* − V lies between min δ / (1 − γ) and
+    max δ / (1 − γ), hence Q* − Q between γ min δ / (1 − γ) and γ max δ / (1 − γ) (Puterman 1994,
+    section 6.6.3). The midpoint is added to Q; half the width, γ (max δ − min δ) / (2 (1 − γ)),
+    bounds the error and is the stopping rule. Row sums that miss one by η add up to
+    η max|V| / (1 − γ).
+    """
+    if mdp.exact:
+        return exact_optimal_q(mdp, optimal_q(_as_float(mdp), tol))
+    return _fixed_point(mdp, _maximum, positive("tol", tol), scale=0.0)
+
+
+def soft_optimal_q(mdp: FiniteMDP, temperature: float, tol: float = 1e-9) -> Array:
+    """The fixed point of Q(s, a) = R(s, a) + γ E[α log Σ_a' exp(Q(s', a') / α)], (S, A) (Prop 4.7).
+
+    Soft policy iteration, which is Newton's method on this equation. Floats also for an exact
+    MDP. The error bound is `optimal_q`'s, with max|V| + α log A in place of max|V|: its proof
+    needs only that the operator is monotone and moves by γc when V moves by a constant c, and
+    α log Σ exp(· / α) has both properties.
+    """
+    alpha = positive("temperature", temperature)
+
+    def backup(q: Array) -> tuple[Array, Array]:
+        best = q.max(axis=1)
+        with np.errstate(over="ignore"):
+            spread = logsumexp((q - best[:, None]) / alpha, axis=1)
+        return best + alpha * spread, softmax_policy(q, alpha)
+
+    scale = alpha * float(np.log(mdp.n_actions))
+    return _fixed_point(_as_float(mdp), backup, positive("tol", tol), scale)
+
+
+def evaluate_policy(mdp: FiniteMDP, policy: ArrayLike) -> Array:
+    """V^π, the solution of V = R_π + γ P_π V, shape (S,); exact for an exact MDP.
+
+    policy: (S, A), rows in the simplex. Floats are solved by LU with one step of refinement.
+    """
+    weights = distributions("policy", real_array("policy", policy, ndim=2))
+    if weights.shape != mdp.rewards.shape:
+        raise ValueError(f"policy must have shape {mdp.rewards.shape}, got {weights.shape}")
+    if mdp.exact:
+        return exact_values(mdp, distributions("policy", fractions("policy", weights)))
+    weights = weights.astype(np.float64)
+    rewards = (weights * mdp.rewards).sum(axis=1)
+    transitions = policy_transitions(mdp, weights)
+    solve = _solver(transitions, mdp.discount)
+    values = solve(rewards)
+    return values + solve(rewards + mdp.discount * (transitions @ values) - values)
+
+
+def inverse_bellman(q: ArrayLike, transitions: Any, discount: Any) -> Array:
+    """The reward R = Q − γ E[max_a' Q(s', a')], (S, A), whose optimal Q is `q` (Prop 2.9).
+
+    transitions: as in `FiniteMDP`; exact when `q` holds rationals.
+    """
+    values = real_array("q", q, ndim=2)
+    mdp = FiniteMDP(transitions, values, discount)
+    return values - mdp.discount * mdp.next_values(values.max(axis=1))
+
+
+def policy_transitions(mdp: FiniteMDP, policy: Array) -> Any:
+    """P_π, (S, S), dense or sparse like the MDP, for action indices (S,) or a policy (S, A)."""
+    states, actions = mdp.rewards.shape
+    if sp.issparse(mdp.transitions):
+        if policy.ndim == 1:
+            return mdp.transitions[np.arange(states) * actions + policy]
+        rows = np.arange(states + 1) * actions
+        columns = np.arange(states * actions)
+        mix = sp.csr_array((policy.ravel(), columns, rows), shape=(states, states * actions))
+        return mix @ mdp.transitions
+    if policy.ndim == 1:
+        return mdp.transitions[np.arange(states), policy]
+    return np.matmul(policy[:, None, :], mdp.transitions)[:, 0]
+
+
+def _maximum(q: Array) -> tuple[Array, Array]:
+    best = q.argmax(axis=1)
+    return np.take_along_axis(q, best[:, None], axis=1)[:, 0], best
+
+
+def _fixed_point(mdp: FiniteMDP, backup: Backup, tol: float, scale: float) -> Array:
+    """Newton's method on backup(R + γPV) = V; each step is one step of policy iteration."""
+    gamma = mdp.discount
+    values = np.zeros(mdp.n_states)
+    for _ in range(MAX_NEWTON_STEPS):
+        q = mdp.rewards + gamma * mdp.next_values(values)
+        backed_up, policy = backup(q)
+        residual = backed_up - values
+        low, high = residual.min(), residual.max()
+        size = np.abs(backed_up).max() + scale
+        certifiable = 2 * (mdp.max_successors + 4) * UNIT_ROUNDOFF * size
+        if gamma * (high - low) / 2 <= max((1 - gamma) * tol, gamma * certifiable):
+            return q + gamma / (1 - gamma) * (low + high) / 2
+        values = values + _solver(policy_transitions(mdp, policy), gamma)(residual)
+    raise ArithmeticError(f"no convergence after {MAX_NEWTON_STEPS} policy iterations")
+
+
+def _solver(transitions: Any, discount: float) -> Callable[[Array], Array]:
+    """b ↦ (I − γP)⁻¹ b."""
+    states = transitions.shape[0]
+    if sp.issparse(transitions):
+        return splu(sp.csc_matrix(sp.eye_array(states) - discount * transitions)).solve
+    system = np.eye(states) - discount * transitions
+    return lambda right: np.linalg.solve(system, right)
+
+
+def _as_float(mdp: FiniteMDP) -> FiniteMDP:
+    if not mdp.exact:
+        return mdp
+    transitions = mdp.transitions
+    if is_exact(transitions):
+        transitions = transitions.astype(np.float64)
+    return FiniteMDP(transitions, mdp.rewards.astype(np.float64), float(mdp.discount))
