@@ -1,6 +1,8 @@
 """The ``companion`` command."""
 
 import sys
+from pathlib import Path
+from typing import Annotated
 
 import typer
 
@@ -12,6 +14,24 @@ app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_
 @app.callback()
 def companion() -> None:
     """Build the book, train its language models, read its records."""
+
+
+@app.command()
+def build(
+    chapters: Annotated[list[str] | None, typer.Argument(help="NN_name; all if none given")] = None,
+    param: Annotated[list[str] | None, typer.Option(help="NAME=VALUE, may be repeated")] = None,
+    jobs: Annotated[int, typer.Option(help="notebooks at a time; 0: one a core")] = 0,
+    cache: Annotated[Path | None, typer.Option(help="folder of executed chapters")] = None,
+    site: Annotated[bool, typer.Option(help="build the site, too")] = True,
+) -> None:
+    """Execute what changed, then build the book into _build/html."""
+    try:
+        from companion.publish import build as book
+        from companion.publish.project import Project
+    except ModuleNotFoundError as error:
+        raise CompanionError(f"{error}; install policy-cliff-companion[book]") from error
+    parameters = book.parse_parameters(param or [])
+    book.build(Project.here(), chapters or (), parameters, jobs, cache, site)
 
 
 def main() -> None:
