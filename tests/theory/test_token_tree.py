@@ -140,14 +140,18 @@ def test_entropy_is_kl_to_the_uniform_policy_up_to_a_constant():
         np.testing.assert_allclose(entropy, kl, atol=1e-12)
 
 
-def test_reference_may_forbid_tokens():
+@pytest.mark.parametrize("beta", [1e-308, 0.1])
+def test_reference_may_forbid_tokens(beta):
     tree = random_tree(1, depth=3)
+    tree.rewards[2][:, 2] += 10  # what is forbidden would be best
     reference = [np.zeros(tree.shape(t)) for t in range(3)]
     for level in reference:
         level[:, :2] = 0.5
-    policy = tree.soft_optimal_policy(0.1, reference)
+    policy = tree.soft_optimal_policy(beta, reference)
     assert all((level[:, 2:] == 0).all() for level in policy)
-    assert tree.kl_optimal_completions(0.1, reference).sum() == pytest.approx(1)
+    np.testing.assert_allclose(np.concatenate(policy).sum(axis=1), 1)
+    assert all(np.isfinite(q).all() for q in tree.soft_optimal_q(beta, reference))
+    assert tree.kl_optimal_completions(beta, reference).sum() == pytest.approx(1)
 
 
 @pytest.mark.parametrize("end", ENDS)

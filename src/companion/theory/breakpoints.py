@@ -72,14 +72,15 @@ def policy_breakpoints(
     ray = _Ray(mdp, direction, positive("rtol", rtol))
     low, high = _interval(interval, exact=mdp.exact)
     line = ray.just_right_of(low, np.zeros(mdp.n_states, dtype=np.intp))
-    epsilons = [low] if ray.leaves_tie(line) else []
+    epsilons = [low] if ((line.at == 0) & (line.slope < 0)).any() else []
     edges, lines = [low], [line]
-    while (crossing := ray.next_crossing(line, edges[-1])) < high:
+    while ((ray.at(line, high) > 0) & (line.slope > 0)).any():
+        crossing = ray.next_crossing(line, edges[-1])
         line = ray.just_right_of(crossing, line.choice)
         edges.append(crossing)
         epsilons.append(crossing)
         lines.append(line)
-    if ray.meets_tie(line, high):
+    if ((ray.at(line, high) == 0) & (line.slope > 0)).any():
         epsilons.append(high)
     edges.append(high)
     optimal = np.array([ray.optimal(line) for line in lines])
@@ -127,25 +128,18 @@ class _Ray:
             f"policies tie to within rounding near epsilon = {epsilon}; give exact rewards"
         )
 
+    def at(self, line: _Line, epsilon: Any) -> Array:
+        """The advantages of a line's policy at ε, (S, A)."""
+        return self._at(line.advantages, epsilon, line.values)
+
     def next_crossing(self, line: _Line, epsilon: Any) -> Any:
-        """The first ε' > ε at which another action catches up; ∞ if none does."""
+        """The first ε' > ε at which another action catches up; there must be one."""
         catching = line.slope > 0
-        if not catching.any():
-            return np.inf
         return epsilon + (-line.at[catching] / line.slope[catching]).min()
 
     def optimal(self, line: _Line) -> NDArray[np.bool_]:
         """The optimal actions on the whole segment: tied, and moving in parallel."""
         return (line.at == 0) & (line.slope == 0)
-
-    def leaves_tie(self, line: _Line) -> bool:
-        """Whether some action is tied at the segment's left end only."""
-        return bool(((line.at == 0) & (line.slope < 0)).any())
-
-    def meets_tie(self, line: _Line, epsilon: Any) -> bool:
-        """Whether some action that trails on the segment is tied at its right end ε."""
-        reached = self._at(line.advantages, epsilon, line.values)
-        return bool(((reached == 0) & (line.slope > 0)).any())
 
     def _line(self, epsilon: Any, choice: NDArray[np.intp]) -> _Line:
         mdp = self.mdp
@@ -160,7 +154,6 @@ class _Ray:
         return _Line(choice, values, advantages, self._at(advantages, epsilon, values), slope)
 
     def _at(self, advantages: Array, epsilon: Any, values: Array) -> Array:
-        """The advantages at ε, (S, A)."""
         sizes = self._sizes(values)
         there = advantages[..., 0] + epsilon * advantages[..., 1]
         return self._snap(there, sizes[0] + abs(epsilon) * sizes[1])

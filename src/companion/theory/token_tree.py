@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
-from scipy.special import softmax
 
 from companion.theory._checks import (
     Array,
@@ -148,11 +147,14 @@ class TokenTree:
         rewards = [level.astype(np.float64, copy=False) for level in self.rewards]
 
         def backup(q: Array, level: int, block: slice) -> Array:
-            best = q.max(axis=1)
+            prior = None if weights is None else weights[level][block]
+            allowed = q if prior is None else np.where(prior > 0, q, -np.inf)
+            best = allowed.max(axis=1)
             total = np.zeros(best.size)
-            for a in range(q.shape[1]):
-                factor = 1.0 if weights is None else weights[level][block, a]
-                total += factor * np.exp((q[:, a] - best) / alpha)
+            with np.errstate(over="ignore"):  # a tiny temperature: exp(-inf) = 0 is right
+                for a in range(q.shape[1]):
+                    factor = 1.0 if prior is None else prior[:, a]
+                    total += factor * np.exp((allowed[:, a] - best) / alpha)
             return best + alpha * np.log(total)
 
         return _backward(rewards, float(self.discount), backup)
@@ -164,9 +166,8 @@ class TokenTree:
         levels = self.soft_optimal_q(temperature, reference)
         if reference is None:
             return [softmax_policy(q, temperature) for q in levels]
-        with np.errstate(divide="ignore"):
-            logs = [np.log(level) for level in self._policy("reference", reference)]
-        return [softmax(log + q / temperature, axis=1) for log, q in zip(logs, levels, strict=True)]
+        prior = self._policy("reference", reference)
+        return [_tilted(p, q, temperature) for p, q in zip(prior, levels, strict=True)]
 
     def completion_returns(self) -> Array:
         """Σ_t γ^t R of each completion, shape (C,), in the order of `completions`."""
@@ -185,9 +186,8 @@ class TokenTree:
         one the two differ, because the per-step penalty is discounted, too.
         """
         alpha = positive("temperature", temperature)
-        with np.errstate(divide="ignore"):
-            log_reference = np.log(self.completion_probabilities(reference))
-        return softmax(log_reference + self.completion_returns().astype(float) / alpha)
+        returns = self.completion_returns().astype(np.float64)
+        return _tilted(self.completion_probabilities(reference), returns, alpha)
 
     def to_mdp(self) -> FiniteMDP:
         """The tree as a FiniteMDP with sparse transitions; needs a discount below one.
@@ -249,6 +249,17 @@ def _backward(
                 q[run, a] += discount * backup(below[child], t + 1, child)
         levels[t] = q
     return levels
+
+
+def _tilted(
+    prior: NDArray[np.float64], values: NDArray[np.float64], temperature: float
+) -> NDArray[np.float64]:
+    """prior · exp(values / temperature), normalised along the last axis."""
+    allowed = np.where(prior > 0, values, -np.inf)
+    with np.errstate(over="ignore"):
+        exponents = (allowed - allowed.max(axis=-1, keepdims=True)) / temperature
+    weights = prior * np.exp(exponents)
+    return weights / weights.sum(axis=-1, keepdims=True)
 
 
 def _maximum(q: Array, _level: int, _block: slice) -> Array:
