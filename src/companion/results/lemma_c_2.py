@@ -82,7 +82,9 @@ def symbolic() -> Derivation:
                 "\\le 1$, where every $v_i$ is $1$ or $-1$.",
                 r"\lVert J v \rVert_1 = \frac{1}{\alpha} \sum_i \pi_i\, |v_i - \bar v|",
             ),
-            Step("At a corner whose $+1$ entries have total mass $p$ the mean is $2p - 1$:", corners),
+            Step(
+                "At a corner whose $+1$ entries have total mass $p$ the mean is $2p - 1$:", corners
+            ),
             Step("This never exceeds $1/\\alpha$; what is missing is a square.", slack),
             Step(
                 "Integrating along the segment from $y$ to $x$ gives the bound.",
@@ -106,9 +108,9 @@ def numeric(rng: np.random.Generator, pairs: int = 2000) -> tuple[Check, ...]:
             balanced = np.array([[0.0, 0.0]])
             step = temperature * size * np.array([[0.5, -0.5]])
             rows.append(_row(balanced + step, balanced - step, temperature, "two actions"))
-    kind, temperature, distance, moved = zip(*rows, strict=True)
+    kind, temperatures, distance, moved = zip(*rows, strict=True)
     columns = {
-        "temperature": np.array(temperature),
+        "temperature": np.array(temperatures),
         "distance": np.array(distance),
         "pair": np.array(kind),
     }
@@ -138,7 +140,9 @@ def counterexample() -> Counterexample:
     step = 1e-3
     x = np.array([[step, 0.0]])
     ratio = {
-        alpha: float(np.abs(softmax_policy(x, alpha) - softmax_policy(-x, alpha)).sum() / (2 * step))
+        alpha: float(
+            np.abs(softmax_policy(x, alpha) - softmax_policy(-x, alpha)).sum() / (2 * step)
+        )
         for alpha in (1.0, 1e-2, 1e-4)
     }
     return Counterexample(
