@@ -49,7 +49,7 @@ class Derivation:
     scope: str
 
     def _repr_markdown_(self) -> str:
-        lines = [f"{i}. {step._repr_markdown_()}" for i, step in enumerate(self.steps, start=1)]
+        lines = [f"**{i}.** {step._repr_markdown_()}" for i, step in enumerate(self.steps, start=1)]
         return "\n".join([*lines, f"*What is proved here:* {self.scope}"])
 
 

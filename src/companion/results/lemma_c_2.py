@@ -82,7 +82,9 @@ def symbolic() -> Derivation:
                 "\\le 1$, where every $v_i$ is $1$ or $-1$.",
                 r"\lVert J v \rVert_1 = \frac{1}{\alpha} \sum_i \pi_i\, |v_i - \bar v|",
             ),
-            Step("At a corner whose $+1$ entries have total mass $p$ the mean is $2p - 1$:", corners),
+            Step(
+                "At a corner whose $+1$ entries have total mass $p$ the mean is $2p - 1$:", corners
+            ),
             Step("This never exceeds $1/\\alpha$; what is missing is a square.", slack),
             Step(
                 "Integrating along the segment from $y$ to $x$ gives the bound.",
@@ -138,7 +140,9 @@ def counterexample() -> Counterexample:
     step = 1e-3
     x = np.array([[step, 0.0]])
     ratio = {
-        alpha: float(np.abs(softmax_policy(x, alpha) - softmax_policy(-x, alpha)).sum() / (2 * step))
+        alpha: float(
+            np.abs(softmax_policy(x, alpha) - softmax_policy(-x, alpha)).sum() / (2 * step)
+        )
         for alpha in (1.0, 1e-2, 1e-4)
     }
     return Counterexample(

@@ -59,7 +59,10 @@ def symbolic() -> Derivation:
                 "$\\delta = \\lVert R_1 - R_2 \\rVert_\\infty$",
                 sympy.Le(dist, delta + discount * dist, evaluate=False),
             ),
-            Step("Since $\\gamma < 1$ this can be solved for $D$.", identity(solved, bound(delta, discount))),
+            Step(
+                "Since $\\gamma < 1$ this can be solved for $D$.",
+                identity(solved, bound(delta, discount)),
+            ),
             Step(
                 "It cannot be improved: if every reward rises by $c$, the constant shift "
                 "$c/(1-\\gamma)$ of $Q$ reproduces itself in the Bellman equation.",
@@ -96,9 +99,7 @@ def _two_states_two_actions() -> None:
     values = [maximum(p[i], p[i + 1]) - maximum(q[i], q[i + 1]) for i in (0, 2)]
     low, high = -maximum(-values[0], -values[1]), maximum(*values)
     kernel = [z3.And(low <= e, e <= high) for e in averages]
-    rewards_close = [
-        absolute((p[i] - q[i]) - gamma * averages[i]) <= delta for i in range(4)
-    ]
+    rewards_close = [absolute((p[i] - q[i]) - gamma * averages[i]) <= delta for i in range(4)]
     distance = maximum(*(absolute(p[i] - q[i]) for i in range(4)))
     prove(distance <= bound(delta, gamma), *kernel, *rewards_close, gamma >= 0, gamma < 1)
 

@@ -1,0 +1,56 @@
+"""How a result appears in a chapter: Markdown that book, live notebook and Colab render alike."""
+
+from types import ModuleType
+
+import pandas as pd
+from IPython.display import Markdown
+
+from companion.results.base import Check, Counterexample
+
+
+def statement(result: ModuleType) -> Markdown:
+    """The statement of a result under its number in the paper and its title."""
+    return Markdown(f"**{result.ITEM}.** *{result.TITLE}.*\n\n{result.STATEMENT.strip()}")
+
+
+def formula(latex: str) -> Markdown:
+    """A displayed formula."""
+    return Markdown(f"$$\n{latex}\n$$")
+
+
+def verdicts(*checks: Check) -> Markdown:
+    """One line for each check: how many cases, the tightest, and whether the claim held."""
+    signs = {"<=": "≤", ">=": "≥", "==": "="}
+    table = pd.DataFrame(
+        {
+            "check": check.name,
+            "claim": f"measured {signs[check.relation]} claimed",
+            "cases": check.measured.size,
+            "tightest measured / claimed": f"{check.tightest:.10g}",
+            "holds": "yes" if check.holds else "**no**",
+        }
+        for check in checks
+    )
+    return Markdown(markdown_table(table))
+
+
+def dropped(counterexample: Counterexample) -> Markdown:
+    """What was dropped, what happens without it, and the numbers that show it."""
+    numbers = ", ".join(f"{name}: {value:.4g}" for name, value in counterexample.evidence.items())
+    outcome = (
+        "the claim fails, as it should" if counterexample.fails else "**the claim still holds**"
+    )
+    return Markdown(
+        f"**Dropped:** {counterexample.dropped}. {counterexample.text} ({numbers}.) "
+        f"Without the hypothesis {outcome}."
+    )
+
+
+def markdown_table(table: pd.DataFrame) -> str:
+    """A table of strings and numbers as Markdown, numbers to four digits."""
+    rows = [[str(name) for name in table.columns], ["---"] * len(table.columns)]
+    rows += [
+        [f"{cell:.4g}" if isinstance(cell, float) else str(cell) for cell in row]
+        for row in table.itertuples(index=False)
+    ]
+    return "\n".join("| " + " | ".join(row) + " |" for row in rows)
