@@ -1,5 +1,6 @@
 """How a result appears in a chapter: Markdown that book, live notebook and Colab render alike."""
 
+import re
 from types import ModuleType
 
 import pandas as pd
@@ -10,7 +11,9 @@ from companion.results.base import Check, Counterexample
 
 def statement(result: ModuleType) -> Markdown:
     """The statement of a result under its number in the paper and its title."""
-    return Markdown(f"**{result.ITEM}.** *{result.TITLE}.*\n\n{result.STATEMENT.strip()}")
+    # Markdown wants a displayed formula in a paragraph of its own.
+    text = re.sub(r"\s*\$\$(.+?)\$\$\s*", r"\n\n$$\n\1\n$$\n\n", result.STATEMENT, flags=re.DOTALL)
+    return Markdown(f"**{result.ITEM}.** *{result.TITLE}.*\n\n{text.strip()}")
 
 
 def formula(latex: str) -> Markdown:
