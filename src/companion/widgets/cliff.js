@@ -152,4 +152,5 @@ function render({ model, el }) {
   draw();
 }
 
+export { distance };
 export default { render };
