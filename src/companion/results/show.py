@@ -25,13 +25,13 @@ def formula(*parts: str | sympy.Basic) -> Markdown:
 
 def verdicts(*checks: Check) -> Markdown:
     """One line for each check: how many cases, the tightest, and whether the claim held."""
-    signs = {"<=": "≤", ">=": "≥", "==": "="}
+    words = {"<=": "at most", ">=": "at least", "==": "equal to"}
     table = pd.DataFrame(
         {
             "check": check.name,
-            "claim": f"measured {signs[check.relation]} claimed",
+            "is": f"{words[check.relation]} the claim",
             "cases": check.measured.size,
-            "tightest measured / claimed": f"{check.tightest:.10g}",
+            "tightest ratio": f"{check.tightest:.10g}",
             "holds": "yes" if check.holds else "**no**",
         }
         for check in checks
