@@ -24,7 +24,7 @@ def random_mdps(rng: np.random.Generator, repeats: int) -> Iterator[FiniteMDP]:
     """
     for discount in DISCOUNTS:
         for _ in range(repeats):
-            states, actions = rng.integers(1, 6), rng.integers(1, 5)
+            states, actions = int(rng.integers(1, 6)), int(rng.integers(1, 5))
             transitions = random_transitions(rng, states, actions)
             absorbing = rng.random(states) < 0.2
             transitions[absorbing] = np.eye(states)[absorbing][:, None, :]
@@ -73,7 +73,7 @@ def two_branches(gap: float, discount: float, margin: float | None = None) -> Fi
 def tilt(mdp: FiniteMDP, size: float) -> FiniteMDP:
     """``two_branches`` with the first branch lowered and the second raised by ``size``."""
     shift = np.array([[-size, size], [-size, -size], [size, size]])
-    return FiniteMDP(mdp.transitions, mdp.rewards + shift, mdp.discount)
+    return mdp.with_rewards(mdp.rewards + shift)
 
 
 def optimal_gap(q: np.ndarray, atol: float = 1e-9) -> float:
