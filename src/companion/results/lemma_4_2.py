@@ -45,9 +45,7 @@ def symbolic() -> Derivation:
             z3.Sum(list(w)) == 1,
         )
     w1, w2, delta = sympy.symbols("w_1 w_2 Delta", real=True)
-    same = identity(
-        sympy.expand(w1 * delta + w2 * delta + (1 - w1 - w2) * delta), bound(delta)
-    )
+    same = identity(sympy.expand(w1 * delta + w2 * delta + (1 - w1 - w2) * delta), bound(delta))
     return Derivation(
         steps=(
             Step(
@@ -78,7 +76,9 @@ def numeric(rng: np.random.Generator, repeats: int = 50) -> tuple[Check, ...]:
         each = size * rng.uniform(-1, 1, size=rewards.shape)
         same = size * rng.uniform(-1, 1, size=rewards.shape[1:])
         before = effective_reward(rewards, weights)
-        moved = [np.abs(effective_reward(rewards + c, weights) - before).max() for c in (each, same)]
+        moved = [
+            np.abs(effective_reward(rewards + c, weights) - before).max() for c in (each, same)
+        ]
         rows.append((len(rewards), *moved, np.abs(each).max(), np.abs(same).max()))
     count, moved_each, moved_same, distance_each, distance_same = np.array(rows).T
     columns = {"rewards": count}

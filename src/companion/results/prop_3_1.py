@@ -92,7 +92,9 @@ def _performance_difference(states: int) -> None:
     switched_reward[0] = bonus + train
 
     def values(p: sympy.Matrix, r: sympy.Matrix) -> sympy.Matrix:
-        return (sympy.eye(states) - gamma * p).adjugate() * r / (sympy.eye(states) - gamma * p).det()
+        return (
+            (sympy.eye(states) - gamma * p).adjugate() * r / (sympy.eye(states) - gamma * p).det()
+        )
 
     before, after = values(kernel, reward), values(switched_kernel, switched_reward)
     first = sympy.eye(states)[:, 0]
