@@ -1,5 +1,6 @@
 """Lemma 2.5: the optimal actions are an upper hemi-continuous correspondence of the reward."""
 
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -73,7 +74,9 @@ def symbolic() -> Derivation:
     )
     delta, discount = sympy.symbols("Delta gamma", positive=True)
     rho = radius(delta, discount)
-    lost = identity(delta - 2 * prop_2_4.bound(rho, discount), sympy.Integer(0))
+    threshold = sympy.Symbol("r", positive=True)
+    used_up = sympy.Eq(2 * prop_2_4.bound(threshold, discount), delta)
+    identity(sympy.solve(used_up, threshold)[0], rho)
     return Derivation(
         steps=(
             Step(
@@ -86,14 +89,16 @@ def symbolic() -> Derivation:
                 "Closed graph: let $R_n \\to R_0$, $a_n \\to a$, $a_n$ optimal for $R_n$. If some "
                 "$b$ beat $a$ at $R_0$ by $\\mu > 0$, then as soon as both errors are below "
                 "$\\mu/2$ it would beat $a_n$ at $R_n$.",
-                r"|Q_n(a_n) - Q_0(a)| < \tfrac{\mu}{2},\ |Q_n(b) - Q_0(b)| < \tfrac{\mu}{2},\ "
-                r"Q_0(b) = Q_0(a) + \mu \implies Q_n(b) > Q_n(a_n)",
+                r"\begin{aligned} |Q_n(a_n) - Q_0(a)| &< \tfrac{\mu}{2}, \quad "
+                r"|Q_n(b) - Q_0(b)| < \tfrac{\mu}{2}, \\ Q_0(b) &= Q_0(a) + \mu "
+                r"\quad\implies\quad Q_n(b) > Q_n(a_n) \end{aligned}",
             ),
             Step(
                 "The first error vanishes because $Q_n \\to Q_0$ uniformly (Proposition 2.4) and "
                 "$Q_0(s, \\cdot)$ is continuous. A closed graph in a compact range is upper "
                 "hemi-continuity.",
-                r"|Q_n(a_n) - Q_0(a)| \le \lVert Q_n - Q_0 \rVert_\infty + |Q_0(a_n) - Q_0(a)| \to 0",
+                r"|Q_n(a_n) - Q_0(a)| \le \lVert Q_n - Q_0 \rVert_\infty "
+                r"+ |Q_0(a_n) - Q_0(a)| \to 0",
             ),
             Step(
                 "With numbers: an action that loses $\\Delta$ at $R_0$ still loses at $R$ while "
@@ -102,8 +107,8 @@ def symbolic() -> Derivation:
             ),
             Step(
                 "At the radius itself the worst case, two branches tilted against each other for "
-                "ever, has lost its whole lead.",
-                lost,
+                "ever, has lost its whole lead: the radius solves",
+                used_up,
             ),
         ),
         scope="the two inequalities for all reals (z3), the attaining case as an identity (SymPy). "
@@ -159,18 +164,18 @@ def _changes(rng: np.random.Generator, mdp: FiniteMDP, size: float) -> list[Fini
     return [*(mdp.with_rewards(mdp.rewards + change) for change in signs), *worst]
 
 
-def _thresholds() -> list[tuple[float, ...]]:
+def _thresholds() -> list[tuple[Any, ...]]:
     rows = []
     for discount in DISCOUNTS:
         for gap in (0.01, 0.3, 1.0, 5.0):
             mdp = two_branches(gap, discount)
-            threshold = smallest_size(lambda size, mdp=mdp: _overtaken(tilt(mdp, size)), 3 * gap)
+            threshold = smallest_size(partial(_overtaken, mdp), 3 * gap)
             rows.append((gap, threshold, radius(gap, discount), discount))
     return rows
 
 
-def _overtaken(mdp: FiniteMDP) -> bool:
-    lead = np.diff(optimal_q(mdp, tol=ATOL)[0])
+def _overtaken(mdp: FiniteMDP, size: float) -> bool:
+    lead = np.diff(optimal_q(tilt(mdp, size), tol=ATOL)[0])
     return bool(lead >= 0)
 
 
