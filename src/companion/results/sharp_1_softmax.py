@@ -127,7 +127,9 @@ def _odds_of_a_set() -> None:
 
 def numeric(rng: np.random.Generator, pairs: int = 400) -> tuple[Check, ...]:
     """Random references and logits, two actions that attain it, and two branches for ever."""
-    rows, attaining, branches = [], [], []
+    rows: list[tuple[Any, ...]] = []
+    attaining: list[tuple[Any, ...]] = []
+    branches = []
     for temperature in (0.05, 0.3, 1.0, 4.0):
         for size in 10.0 ** np.linspace(-4, 1.5, 12):
             span = temperature * size
@@ -148,7 +150,7 @@ def numeric(rng: np.random.Generator, pairs: int = 400) -> tuple[Check, ...]:
     return (*checks, Check("move of the soft policy, branches", "==", moved, claimed, columns))
 
 
-def _check(name: str, relation: Any, rows: list[tuple[float, ...]]) -> Check:
+def _check(name: str, relation: Any, rows: list[tuple[Any, ...]]) -> Check:
     temperature, span, moved = np.array(rows).T
     columns = {
         "temperature": temperature,

@@ -199,7 +199,7 @@ def _tree_flip(gap: float, discount: float, depth: int, end_only: bool) -> float
 
 def _tree_exact(gap: float, discount: float, depth: int, end_only: bool) -> float:
     tree = _tree(gap, discount, depth, 0.0, end_only)
-    return float(stability_radius(tree, tree.terminal() if end_only else None).exact)
+    return float(np.float64(stability_radius(tree, tree.terminal() if end_only else None).exact))
 
 
 def _random_change(rng: np.random.Generator, discount: float) -> float:
