@@ -86,9 +86,8 @@ def environment(chapter: Chapter) -> dict[str, str]:
         "COMPANION_DATA": os.pathsep.join(chapter.data_patterns),
         "COMPANION_NOTEBOOK": chapter.source,
         "COMPANION_COMMIT": chapter.commit,
-        "SOURCE_DATE_EPOCH": chapter.project.commit_time,
     }
-    return steady | dict(os.environ) | own
+    return steady | dict(os.environ) | chapter.project.dates | own
 
 
 def execute(job: Job, cache: Cache, position: int) -> Failure | None:

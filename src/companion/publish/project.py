@@ -91,9 +91,10 @@ class Project:
         return done.stdout.strip() if done.returncode == 0 else None
 
     @cached_property
-    def commit_time(self) -> str:
-        """Seconds since the epoch of the checked-out commit: the date every written file bears."""
-        return self.git("log", "-1", "--format=%ct") or "0"
+    def dates(self) -> dict[str, str]:
+        """Environment that gives every written file the date of the checked-out commit."""
+        time = self.git("log", "-1", "--format=%ct")
+        return {"SOURCE_DATE_EPOCH": time} if time else {}
 
     @cached_property
     def repository(self) -> str | None:
@@ -177,9 +178,8 @@ class Chapter:
     def commit(self) -> str:
         """The commit that holds the chapter's inputs as they are, marked if they differ from it."""
         root = self.project.root
-        paths = [
-            str(p) for p in self.inputs() if p.is_relative_to(root) and PACKAGE not in p.parents
-        ]
+        own = [path for path in self.inputs() if PACKAGE not in path.parents]
+        paths = [str(path) for path in own]
         if PACKAGE.is_relative_to(root):
             paths.append(str(PACKAGE))
         commit = self.project.git("log", "-1", "--format=%H", "--", *paths)

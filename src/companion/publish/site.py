@@ -1,4 +1,4 @@
-"""Build the site with Jupyter Book, beside the old one, and put it in place only when it is whole."""
+"""Build the site with Jupyter Book beside the old one; only a whole site takes its place."""
 
 import os
 import shutil
@@ -55,7 +55,7 @@ def _jupyter_book(project: Project, staging: Path) -> Path:
     command = [sys.executable, "-c", _JUPYTER_BOOK, "build", str(project.book)]
     command += ["--config", str(root / "_config.yml"), "--toc", str(root / "_toc.yml")]
     command += ["--path-output", str(staging), "-W", "-n", "--keep-going"]
-    environment = os.environ | {"SOURCE_DATE_EPOCH": project.commit_time, "PYTHONHASHSEED": "0"}
+    environment = os.environ | project.dates | {"PYTHONHASHSEED": "0"}
     done = subprocess.run(command, cwd=root, env=environment, capture_output=True, text=True)
     html = staging / "_build" / "html"
     if done.returncode or not (html / "index.html").exists():

@@ -48,12 +48,11 @@ def _npm_ci(project: Project) -> None:
 
 
 def _copy_katex(project: Project) -> None:
-    """KaTeX's style with its woff2 fonts; other formats serve browsers older than the theme does."""
+    """KaTeX's style with its woff2 fonts; the other formats are for browsers of another age."""
     source = project.node_modules / "katex" / "dist"
     target = project.vendor / "katex"
-    shutil.copytree(
-        source / "fonts", target / "fonts", ignore=shutil.ignore_patterns("*.ttf", "*.woff")
-    )
+    older = shutil.ignore_patterns("*.ttf", "*.woff")
+    shutil.copytree(source / "fonts", target / "fonts", ignore=older)
     style = (source / "katex.min.css").read_text()
     style = re.sub(r",url\([^)]*\.(?:woff|ttf)\) format\(\"(?:woff|truetype)\"\)", "", style)
     (target / "katex.css").write_text(style)

@@ -3,6 +3,7 @@
 A figure ``ID`` is a folder ``figures/ID/`` beside its chapter, with a sidecar ``ID.json``.
 """
 
+import json
 import shutil
 from pathlib import Path
 from typing import Any
@@ -11,13 +12,7 @@ from docutils import nodes
 from sphinx.application import Sphinx
 from sphinx.transforms import SphinxTransform
 
-LINKS = (
-    ("svg", "SVG"),
-    ("pdf", "PDF"),
-    ("png", "PNG"),
-    ("csv", "data (CSV)"),
-    ("bib", "cite (BibTeX)"),
-)
+LINKS = {"svg": "SVG", "pdf": "PDF", "png": "PNG", "csv": "data (CSV)", "bib": "cite (BibTeX)"}
 
 
 class KitFigures(SphinxTransform):
@@ -45,7 +40,8 @@ class KitFigures(SphinxTransform):
         twin["ids"] = []
         twin["classes"] = [*image["classes"], "only-dark"]
         image["classes"].append("only-light")
-        image.parent.insert(image.parent.index(image) + 1, twin)
+        # one node for both: docutils looks for a figure's caption right after its first child
+        image.parent.replace(image, nodes.inline("", "", image.deepcopy(), twin))
 
     def _add_links(self, figure: nodes.figure) -> None:
         image = next(iter(figure.findall(nodes.image)), None)
@@ -57,21 +53,25 @@ class KitFigures(SphinxTransform):
             return
         up = "../" * self.env.docname.count("/")
         line = nodes.paragraph(classes=["figure-links"])
-        for suffix, text in LINKS:
-            name = f"{folder.name}.{suffix}"
-            if (files / name).exists():
-                target = f"{up}figures/{folder.name}/{name}"
-                line += nodes.reference("", text, refuri=target, internal=False)
-                line += nodes.Text(" ")
-        legend = nodes.legend("", line)
-        figure += legend
+        for suffix, text in LINKS.items():
+            target = f"{up}figures/{folder.name}/{folder.name}.{suffix}"
+            line += nodes.reference("", text, refuri=target, internal=False)
+            line += nodes.Text(" ")
+        figure += nodes.legend("", line)
 
 
 def _publish(app: Sphinx, exception: Exception | None) -> None:
-    """Copy the figures' folders to fixed addresses, so that links in talks last."""
-    source = Path(app.srcdir) / "chapters" / "figures"
-    if exception is None and app.builder.format == "html" and source.is_dir():
-        shutil.copytree(source, Path(app.outdir) / "figures", dirs_exist_ok=True)
+    """Copy the figures' folders to fixed addresses, so that links in talks last.
+
+    The BibTeX entry stands in the sidecar; it gets a file of its own to link to.
+    """
+    if exception is not None or app.builder.format != "html":
+        return
+    for sidecar in sorted((Path(app.srcdir) / "chapters" / "figures").glob("*/*.json")):
+        target = Path(app.outdir) / "figures" / sidecar.parent.name
+        shutil.copytree(sidecar.parent, target)
+        entry = json.loads(sidecar.read_text())["bibtex"]
+        (target / f"{sidecar.stem}.bib").write_text(entry)
 
 
 def setup(app: Sphinx) -> None:
