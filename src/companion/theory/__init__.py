@@ -6,6 +6,7 @@ from companion.theory.bellman import (
     optimal_q,
     soft_optimal_q,
 )
+from companion.theory.breakpoints import PolicyBreakpoints, policy_breakpoints
 from companion.theory.mdp import FiniteMDP, effective_reward
 from companion.theory.policies import (
     greedy_policy,
@@ -15,16 +16,20 @@ from companion.theory.policies import (
     uniform_policy,
 )
 from companion.theory.stability import StabilityRadius, stability_radius
+from companion.theory.token_tree import TokenTree
 
 __all__ = [
     "FiniteMDP",
+    "PolicyBreakpoints",
     "StabilityRadius",
+    "TokenTree",
     "effective_reward",
     "evaluate_policy",
     "greedy_policy",
     "inverse_bellman",
     "optimal_actions",
     "optimal_q",
+    "policy_breakpoints",
     "soft_optimal_q",
     "softmax_policy",
     "stability_radius",

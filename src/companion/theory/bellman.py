@@ -19,7 +19,7 @@ from companion.theory._checks import (
 )
 from companion.theory.mdp import FiniteMDP
 from companion.theory.policies import softmax_policy
-from companion.theory.rational import exact_optimal_q, exact_values
+from companion.theory.rational import exact_optimal_q, solve_policy
 
 UNIT_ROUNDOFF = np.finfo(np.float64).eps / 2
 MAX_NEWTON_STEPS = 1000
@@ -77,13 +77,10 @@ def evaluate_policy(mdp: FiniteMDP, policy: ArrayLike) -> Array:
     if weights.shape != mdp.rewards.shape:
         raise ValueError(f"policy must have shape {mdp.rewards.shape}, got {weights.shape}")
     if mdp.exact:
-        return exact_values(mdp, distributions("policy", fractions("policy", weights)))
+        weights = distributions("policy", fractions("policy", weights))
+        return discounted_sums(mdp, weights, (weights * mdp.rewards).sum(axis=1)[:, None])[:, 0]
     weights = weights.astype(np.float64)
-    rewards = (weights * mdp.rewards).sum(axis=1)
-    transitions = policy_transitions(mdp, weights)
-    solve = _solver(transitions, mdp.discount)
-    values = solve(rewards)
-    return values + solve(rewards + mdp.discount * (transitions @ values) - values)
+    return discounted_sums(mdp, weights, (weights * mdp.rewards).sum(axis=1))
 
 
 def inverse_bellman(q: ArrayLike, transitions: Any, discount: Any) -> Array:
@@ -94,6 +91,19 @@ def inverse_bellman(q: ArrayLike, transitions: Any, discount: Any) -> Array:
     values = real_array("q", q, ndim=2)
     mdp = FiniteMDP(transitions, values, discount)
     return values - mdp.discount * mdp.next_values(values.max(axis=1))
+
+
+def discounted_sums(mdp: FiniteMDP, policy: Array, per_state: Array) -> Array:
+    """(I − γP_π)⁻¹ x for x of shape (S,) or (S, K), in the MDP's arithmetic.
+
+    policy: (S, A). Column k is the expected discounted sum of x[:, k] from each state.
+    """
+    if mdp.exact:
+        return solve_policy(mdp, policy, per_state)
+    transitions = policy_transitions(mdp, policy)
+    solve = _solver(transitions, mdp.discount)
+    sums = solve(per_state)
+    return sums + solve(per_state + mdp.discount * (transitions @ sums) - sums)
 
 
 def policy_transitions(mdp: FiniteMDP, policy: Array) -> Any:
