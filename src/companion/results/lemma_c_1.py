@@ -90,7 +90,7 @@ def numeric(rng: np.random.Generator, pairs: int = 2000) -> tuple[Check, ...]:
     radii = np.array([0.05, 0.1, 0.25, 0.5, 1.0, 2.0])
     centre = np.array([0.5, 0.5])
     x, y = rng.random((2, pairs, 2))
-    x[0], y[0] = centre, centre + [0.02, 0.01]  # along a ray inside the ball: the steepest case
+    x[0], y[0] = centre, (0.52, 0.51)  # along a ray inside the ball: the steepest case
     from_centre = [np.abs(points - centre).max(axis=1) for points in (x, y)]
     between = np.abs(x - y).max(axis=1)
     heights = [bump(d, radii[:, None]) for d in from_centre]

@@ -108,9 +108,9 @@ def numeric(rng: np.random.Generator, pairs: int = 2000) -> tuple[Check, ...]:
             balanced = np.array([[0.0, 0.0]])
             step = temperature * size * np.array([[0.5, -0.5]])
             rows.append(_row(balanced + step, balanced - step, temperature, "two actions"))
-    kind, temperature, distance, moved = zip(*rows, strict=True)
+    kind, temperatures, distance, moved = zip(*rows, strict=True)
     columns = {
-        "temperature": np.array(temperature),
+        "temperature": np.array(temperatures),
         "distance": np.array(distance),
         "pair": np.array(kind),
     }

@@ -114,15 +114,14 @@ def _uniform_after(mdp: FiniteMDP, q: np.ndarray, actions: Any, epsilon: float) 
     lifted = q.copy()
     lifted[0, actions] += epsilon
     reward = inverse_bellman(lifted, mdp.transitions, mdp.discount)
-    q_after = optimal_q(FiniteMDP(mdp.transitions, reward, mdp.discount))
-    return uniform_policy(q_after, atol=epsilon / 10)[0]
+    return uniform_policy(optimal_q(mdp.with_rewards(reward)), atol=epsilon / 10)[0]
 
 
 def counterexample() -> Counterexample:
     """The softmax selection instead of the uniform one: the same rewards, and no jump."""
     mdp, q = tied_mdp(np.random.default_rng(0), states=3, actions=4, ties=3, discount=0.5)
     temperature, epsilon = 0.1, 1e-6
-    lifted = FiniteMDP(mdp.transitions, lifted_reward(mdp, q, (0, 1), epsilon), mdp.discount)
+    lifted = mdp.with_rewards(lifted_reward(mdp, q, (0, 1), epsilon))
     before, after = (
         softmax_policy(soft_optimal_q(m, temperature), temperature)[0] for m in (mdp, lifted)
     )

@@ -1,10 +1,10 @@
 """Small MDPs that the numeric checks run on: random, degenerate, tied, and worst cases."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
 
-from companion.theory import FiniteMDP, inverse_bellman
+from companion.theory import FiniteMDP, effective_reward, inverse_bellman
 
 DISCOUNTS = (0.0, 0.5, 0.9, 0.99)
 
@@ -24,7 +24,7 @@ def random_mdps(rng: np.random.Generator, repeats: int) -> Iterator[FiniteMDP]:
     """
     for discount in DISCOUNTS:
         for _ in range(repeats):
-            states, actions = rng.integers(1, 6), rng.integers(1, 5)
+            states, actions = int(rng.integers(1, 6)), int(rng.integers(1, 5))
             transitions = random_transitions(rng, states, actions)
             absorbing = rng.random(states) < 0.2
             transitions[absorbing] = np.eye(states)[absorbing][:, None, :]
@@ -73,7 +73,7 @@ def two_branches(gap: float, discount: float, margin: float | None = None) -> Fi
 def tilt(mdp: FiniteMDP, size: float) -> FiniteMDP:
     """``two_branches`` with the first branch lowered and the second raised by ``size``."""
     shift = np.array([[-size, size], [-size, -size], [size, size]])
-    return FiniteMDP(mdp.transitions, mdp.rewards + shift, mdp.discount)
+    return mdp.with_rewards(mdp.rewards + shift)
 
 
 def optimal_gap(q: np.ndarray, atol: float = 1e-9) -> float:
@@ -83,3 +83,37 @@ def optimal_gap(q: np.ndarray, atol: float = 1e-9) -> float:
     """
     loss = q.max(axis=1, keepdims=True) - q
     return float(loss[loss > atol].min(initial=np.inf))
+
+
+def mixtures(
+    rng: np.random.Generator, repeats: int
+) -> Iterator[tuple[FiniteMDP, np.ndarray, np.ndarray]]:
+    """Random MDPs with ``(K, S, A)`` rewards and ``(S, K)`` weights, K from 1 to 4.
+
+    The MDP carries the effective reward. About a quarter of the states listen to one reward only.
+    """
+    for mdp in random_mdps(rng, max(1, repeats // len(DISCOUNTS))):
+        count = int(rng.integers(1, 5))
+        rewards = mdp.rewards + rng.normal(size=(count, *mdp.rewards.shape))
+        weights = rng.dirichlet(np.ones(count), size=mdp.n_states)
+        alone = rng.random(mdp.n_states) < 0.25
+        weights[alone] = np.eye(count)[rng.integers(count, size=mdp.n_states)][alone]
+        yield mdp.with_rewards(effective_reward(rewards, weights)), rewards, weights
+
+
+def smallest_size(happens: Callable[[float], bool], upper: float) -> float:
+    """Smallest size in ``[0, upper]`` from which on something happens, by bisection."""
+    lower = 0.0
+    for _ in range(60):
+        middle = (lower + upper) / 2
+        lower, upper = (lower, middle) if happens(middle) else (middle, upper)
+    return upper
+
+
+def split_reward(
+    rng: np.random.Generator, effective: np.ndarray, count: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Random rewards ``(K, S, A)`` and positive weights ``(S, K)`` whose mixture is ``effective``."""
+    weights = rng.dirichlet(np.full(count, 2.0), size=effective.shape[0])
+    rewards = rng.normal(size=(count, *effective.shape))
+    return rewards + effective - effective_reward(rewards, weights), weights
