@@ -3,6 +3,7 @@
 ``prove`` and ``identity`` raise ``ProofError``, so a derivation that comes back is a proof.
 """
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -21,6 +22,11 @@ class ProofError(AssertionError):
     """A step of a derivation does not hold, or could not be decided."""
 
 
+def latex(formula: sympy.Basic) -> str:
+    """SymPy's LaTeX with the paper's letter forms: ε and φ in their round shapes."""
+    return re.sub(r"\\(epsilon|phi)\b", r"\\var\1", sympy.latex(formula))
+
+
 @dataclass(frozen=True)
 class Step:
     """One line of a derivation: a sentence (Markdown) and what it says as a formula."""
@@ -31,7 +37,7 @@ class Step:
     @property
     def latex(self) -> str:
         """The formula as LaTeX (a string is taken as LaTeX already), fit for KaTeX."""
-        return self.formula if isinstance(self.formula, str) else sympy.latex(self.formula)
+        return self.formula if isinstance(self.formula, str) else latex(self.formula)
 
     def _repr_markdown_(self) -> str:
         return f"{self.text}\n\n$$\n{self.latex}\n$$\n"

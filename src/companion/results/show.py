@@ -4,9 +4,10 @@ import re
 from types import ModuleType
 
 import pandas as pd
+import sympy
 from IPython.display import Markdown
 
-from companion.results.base import Check, Counterexample
+from companion.results.base import Check, Counterexample, latex
 
 
 def statement(result: ModuleType) -> Markdown:
@@ -16,20 +17,21 @@ def statement(result: ModuleType) -> Markdown:
     return Markdown(f"**{result.ITEM}.** *{result.TITLE}.*\n\n{text.strip()}")
 
 
-def formula(latex: str) -> Markdown:
-    """A displayed formula."""
-    return Markdown(f"$$\n{latex}\n$$")
+def formula(*parts: str | sympy.Basic) -> Markdown:
+    """A displayed formula, its parts LaTeX or SymPy expressions."""
+    text = "".join(part if isinstance(part, str) else latex(part) for part in parts)
+    return Markdown(f"$$\n{text}\n$$")
 
 
 def verdicts(*checks: Check) -> Markdown:
     """One line for each check: how many cases, the tightest, and whether the claim held."""
-    signs = {"<=": "≤", ">=": "≥", "==": "="}
+    words = {"<=": "at most", ">=": "at least", "==": "equal to"}
     table = pd.DataFrame(
         {
             "check": check.name,
-            "claim": f"measured {signs[check.relation]} claimed",
+            "is": f"{words[check.relation]} the claim",
             "cases": check.measured.size,
-            "tightest measured / claimed": f"{check.tightest:.10g}",
+            "tightest ratio": f"{check.tightest:.10g}",
             "holds": "yes" if check.holds else "**no**",
         }
         for check in checks
