@@ -46,10 +46,10 @@ def exact_policy(process, temperature):
     return softmax_policy(soft_optimal_q(process, temperature, tol=1e-12), temperature)
 
 
-def in_plane(problem, mu):
+def in_plane(problem, d):
     if problem == "arms":
-        return mu[0] @ np.array([np.cos(CORNERS), np.sin(CORNERS)]).T
-    return mu[:, 1]
+        return d[0] @ np.array([np.cos(CORNERS), np.sin(CORNERS)]).T
+    return d[:, 1]
 
 
 @pytest.fixture(scope="module")
@@ -84,8 +84,8 @@ def test_points_are_occupancies(browser):
     for case, coordinates in zip(CASES, found, strict=True):
         problem, angle, temperature, discount = case
         process = mdp(problem, angle, discount)
-        mu = occupancy(process, exact_policy(process, temperature), START[problem])
-        assert coordinates == pytest.approx(in_plane(problem, mu), abs=1e-9), case
+        d = occupancy(process, exact_policy(process, temperature), START[problem])
+        assert coordinates == pytest.approx(in_plane(problem, d), abs=1e-9), case
 
 
 @pytest.mark.parametrize("discount", [0.0, 0.3, 0.9])

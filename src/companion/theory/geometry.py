@@ -11,11 +11,10 @@ from companion.theory.mdp import FiniteMDP
 
 
 def occupancy(mdp: FiniteMDP, policy: ArrayLike, start: ArrayLike) -> Array:
-    """μ(s, a) = (1 − γ) Σ_t γ^t P(s_t = s, a_t = a), shape (S, A), summing to one.
+    """d(s, a) = Σ_t γ^t P(s_t = s, a_t = a), shape (S, A), summing to 1 / (1 − γ).
 
     policy: (S, A); start: (S,), the distribution of the first state; both rows in the simplex.
-    The value of the policy is ⟨μ, R⟩ / (1 − γ) (Puterman 1994, section 6.9). Exact for an exact
-    MDP.
+    The value of the policy is ⟨d, R⟩ (Puterman 1994, section 6.9). Exact for an exact MDP.
     """
     weights = distributions("policy", real_array("policy", policy, ndim=2))
     if weights.shape != mdp.rewards.shape:
@@ -26,7 +25,7 @@ def occupancy(mdp: FiniteMDP, policy: ArrayLike, start: ArrayLike) -> Array:
     if mdp.exact:
         weights, first = fractions("policy", weights), fractions("start", first)
     states = indicator(np.eye(mdp.n_states, dtype=bool), exact=mdp.exact)
-    visits = (1 - mdp.discount) * first @ discounted_sums(mdp, weights, states)
+    visits = first @ discounted_sums(mdp, weights, states)
     return visits[:, None] * weights
 
 

@@ -59,9 +59,10 @@ function point(problem, rows, discount) {
     return [0, 1].map((k) => rows[0].reduce((sum, p, i) => sum + p * direction(ARMS[i])[k], 0));
   }
   const [first, second] = rows.map((row) => row[1]);
-  // Time in state 1: μ₁ = (1 − γ)/2 + γ (μ₁ (1 − first) + (1 − μ₁) second).
-  const time = ((1 - discount) / 2 + discount * second) / (1 - discount * (1 - first - second));
-  return [time * first, (1 - time) * second];
+  // Discounted time in state 1: t = 1/2 + γ (t (1 − first) + (total − t) second).
+  const total = 1 / (1 - discount);
+  const time = (0.5 + discount * total * second) / (1 - discount * (1 - first - second));
+  return [time * first, (total - time) * second];
 }
 
 function corners(problem, discount) {

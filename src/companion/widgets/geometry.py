@@ -13,9 +13,9 @@ class GeometryExplorer(anywidget.AnyWidget):
     ``arms``: three arms; the corners stand at 90, 210 and 330 degrees, and arm i earns the cosine
     of the angle between the reward and its corner. ``states``: two states, each first with
     probability 1/2; *stay* earns 0, *go* leads to the other state and earns the reward's first
-    coordinate in state 1, its second in state 2. The polygon's coordinates are the shares of time
-    spent going in state 1 and in state 2, the occupancies of :func:`companion.theory.occupancy`.
-    A test holds ``geometry.js`` against :mod:`companion.theory`.
+    coordinate in state 1, its second in state 2. The polygon's coordinates are the discounted
+    numbers of times the policy goes in state 1 and in state 2, the occupancies of
+    :func:`companion.theory.occupancy`. A test holds ``geometry.js`` against :mod:`companion.theory`.
 
     Attributes:
         problem: ``arms`` or ``states``.
