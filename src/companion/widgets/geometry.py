@@ -15,7 +15,8 @@ class GeometryExplorer(anywidget.AnyWidget):
     probability 1/2; *stay* earns 0, *go* leads to the other state and earns the reward's first
     coordinate in state 1, its second in state 2. The polygon's coordinates are the discounted
     numbers of times the policy goes in state 1 and in state 2, the occupancies of
-    :func:`companion.theory.occupancy`. A test holds ``geometry.js`` against :mod:`companion.theory`.
+    :func:`companion.theory.occupancy`. A test holds ``geometry.js`` against
+    :mod:`companion.theory`.
 
     Attributes:
         problem: ``arms`` or ``states``.
