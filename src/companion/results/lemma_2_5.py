@@ -74,7 +74,9 @@ def symbolic() -> Derivation:
     )
     delta, discount = sympy.symbols("Delta gamma", positive=True)
     rho = radius(delta, discount)
-    lost = identity(delta - 2 * prop_2_4.bound(rho, discount), sympy.Integer(0))
+    threshold = sympy.Symbol("r", positive=True)
+    used_up = sympy.Eq(2 * prop_2_4.bound(threshold, discount), delta)
+    identity(sympy.solve(used_up, threshold)[0], rho)
     return Derivation(
         steps=(
             Step(
@@ -87,8 +89,9 @@ def symbolic() -> Derivation:
                 "Closed graph: let $R_n \\to R_0$, $a_n \\to a$, $a_n$ optimal for $R_n$. If some "
                 "$b$ beat $a$ at $R_0$ by $\\mu > 0$, then as soon as both errors are below "
                 "$\\mu/2$ it would beat $a_n$ at $R_n$.",
-                r"|Q_n(a_n) - Q_0(a)| < \tfrac{\mu}{2},\ |Q_n(b) - Q_0(b)| < \tfrac{\mu}{2},\ "
-                r"Q_0(b) = Q_0(a) + \mu \implies Q_n(b) > Q_n(a_n)",
+                r"\begin{aligned} |Q_n(a_n) - Q_0(a)| &< \tfrac{\mu}{2}, \quad "
+                r"|Q_n(b) - Q_0(b)| < \tfrac{\mu}{2}, \\ Q_0(b) &= Q_0(a) + \mu "
+                r"\quad\implies\quad Q_n(b) > Q_n(a_n) \end{aligned}",
             ),
             Step(
                 "The first error vanishes because $Q_n \\to Q_0$ uniformly (Proposition 2.4) and "
@@ -104,8 +107,8 @@ def symbolic() -> Derivation:
             ),
             Step(
                 "At the radius itself the worst case, two branches tilted against each other for "
-                "ever, has lost its whole lead.",
-                lost,
+                "ever, has lost its whole lead: the radius solves",
+                used_up,
             ),
         ),
         scope="the two inequalities for all reals (z3), the attaining case as an identity (SymPy). "

@@ -3,6 +3,7 @@
 import re
 from types import ModuleType
 
+import numpy as np
 import pandas as pd
 import sympy
 from IPython.display import Markdown
@@ -31,7 +32,8 @@ def verdicts(*checks: Check) -> Markdown:
             "check": check.name,
             "is": f"{words[check.relation]} the claim",
             "cases": check.measured.size,
-            "tightest ratio": f"{check.tightest:.10g}",
+            # Counts that are all zero, as claimed, have no ratio.
+            "tightest ratio": "–" if np.isnan(check.tightest) else f"{check.tightest:.10g}",
             "holds": "yes" if check.holds else "**no**",
         }
         for check in checks
