@@ -1,6 +1,8 @@
 """The ``companion`` command."""
 
 import sys
+from pathlib import Path
+from typing import Annotated
 
 import typer
 
@@ -12,6 +14,52 @@ app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_
 @app.callback()
 def companion() -> None:
     """Build the book, train its language models, read its records."""
+
+
+@app.command()
+def build(
+    chapters: Annotated[list[str] | None, typer.Argument(help="NN_name; all if none given")] = None,
+    param: Annotated[list[str] | None, typer.Option(help="NAME=VALUE, may be repeated")] = None,
+    jobs: Annotated[int, typer.Option(help="notebooks at a time; 0: one a core")] = 0,
+    cache: Annotated[Path | None, typer.Option(help="folder of executed chapters")] = None,
+    site: Annotated[bool, typer.Option(help="build the site, too")] = True,
+) -> None:
+    """Execute what changed, then build the book into _build/html."""
+    try:
+        from companion.publish import build as book
+        from companion.publish.project import Project
+    except ModuleNotFoundError as error:
+        raise CompanionError(f"{error}; install policy-cliff-companion[book]") from error
+    parameters = book.parse_parameters(param or [])
+    book.build(Project.here(), chapters or (), parameters, jobs, cache, site)
+
+
+@app.command()
+def run(
+    task: Annotated[str, typer.Argument(help="Family of tasks, such as deceptive.")],
+    tier: Annotated[str, typer.Option(help="Preset of sizes.")] = "tiny",
+    settings: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="FIELD=VALUE of Experiment, VALUE as YAML; repeatable."),
+    ] = None,
+    root: Annotated[Path, typer.Option(help="Folder of the records.")] = Path("runs"),
+) -> None:
+    """Train one language model and record the run."""
+    from companion.rlhf.commands import run_task
+
+    run_task(task, tier, settings or [], root)
+
+
+@app.command()
+def sweep(
+    file: Annotated[Path, typer.Argument(help="YAML with 'base' and 'grid'.")],
+    root: Annotated[Path, typer.Option(help="Folder of the records.")] = Path("runs"),
+    jobs: Annotated[int | None, typer.Option(help="Runs at a time; default: cores.")] = None,
+) -> None:
+    """Train what a grid of experiments still lacks."""
+    from companion.rlhf.commands import run_grid
+
+    run_grid(file, root, jobs)
 
 
 def main() -> None:

@@ -1,0 +1,172 @@
+"""Proposition 2.4: optimal values are Lipschitz in the reward."""
+
+from typing import Any
+
+import numpy as np
+import sympy
+import z3
+
+from companion.results.base import (
+    Check,
+    Counterexample,
+    Derivation,
+    Relation,
+    Step,
+    identity,
+    prove,
+)
+from companion.results.elementary import absolute, maximum
+from companion.results.samples import random_mdps
+from companion.theory import FiniteMDP, optimal_q
+
+ITEM = "Proposition 2.4"
+TITLE = "Optimal values are Lipschitz in the reward"
+CHAPTER = 1
+uses: tuple[str, ...] = ()
+
+STATEMENT = r"""
+Let $S$, $A$ be compact metric spaces, $P$ a Feller kernel and $\gamma \in [0, 1)$. For all
+continuous rewards $R_1, R_2$,
+$$\lVert Q^*_{R_1} - Q^*_{R_2} \rVert_\infty \le 
+\frac{\lVert R_1 - R_2 \rVert_\infty}{1 - \gamma}.$$
+The constant is the best possible: adding a constant $c$ to every reward moves every $Q$ by exactly
+$c/(1-\gamma)$.
+"""
+
+
+def bound(reward_distance: Any, discount: Any) -> Any:
+    """Bound on the sup distance of the two optimal Q."""
+    return reward_distance / (1 - discount)
+
+
+def symbolic() -> Derivation:
+    """The maximum is nonexpansive; the fixed-point inequality; a full proof for two states."""
+    _maximum_is_nonexpansive()
+    big_d, r_distance, gamma = z3.Reals("D r gamma")
+    discounted = (gamma >= 0, gamma < 1)
+    prove(
+        big_d <= bound(r_distance, gamma),
+        *discounted,
+        big_d >= 0,
+        r_distance >= 0,
+        big_d <= r_distance + gamma * big_d,
+    )
+    _two_states_two_actions()
+
+    delta, discount, c, dist = sympy.symbols("delta gamma c D", positive=True)
+    solved = sympy.solve(sympy.Eq(dist, delta + discount * dist), dist)[0]
+    shift = identity(c + discount * bound(c, discount), bound(c, discount))
+    return Derivation(
+        steps=(
+            Step(
+                "The maximum over actions is nonexpansive.",
+                r"\bigl|\max_a f(a) - \max_a g(a)\bigr| \le \max_a |f(a) - g(a)|",
+            ),
+            Step(
+                "Subtract the two Bellman equations. An average lies between its extremes, so with "
+                "$D = \\lVert Q_1 - Q_2 \\rVert_\\infty$ and "
+                "$\\delta = \\lVert R_1 - R_2 \\rVert_\\infty$",
+                sympy.Le(dist, delta + discount * dist, evaluate=False),
+            ),
+            Step(
+                "Since $\\gamma < 1$ this can be solved for $D$.",
+                identity(solved, bound(delta, discount)),
+            ),
+            Step(
+                "It cannot be improved: if every reward rises by $c$, the constant shift "
+                "$c/(1-\\gamma)$ of $Q$ reproduces itself in the Bellman equation.",
+                shift,
+            ),
+            Step(
+                "Machine's version, all at once: for two states, two actions, every kernel, every "
+                "pair of real rewards and every discount, no assignment violates the bound.",
+                sympy.Le(dist, bound(delta, discount), evaluate=False),
+            ),
+        ),
+        scope="steps 1-3 for all reals (z3; the maximum over three actions, more by induction); "
+        "step 5 for all $2 \\times 2$ MDPs with real entries and $0 \\le \\gamma < 1$ (z3, "
+        "nonlinear real arithmetic). For infinite $S$ and $A$ the same inequalities are read with "
+        "suprema; continuity of $Q^*$ is Banach's fixed point.",
+    )
+
+
+def _maximum_is_nonexpansive() -> None:
+    f, g = z3.Reals("f1 f2 f3"), z3.Reals("g1 g2 g3")
+    distance = maximum(*(absolute(x - y) for x, y in zip(f, g, strict=True)))
+    prove(absolute(maximum(*f) - maximum(*g)) <= distance)
+
+
+def _two_states_two_actions() -> None:
+    """Every Q is optimal for its own inverse Bellman reward: quantify over pairs of Q.
+
+    The average of the two states' value changes is any number between them, which covers every
+    kernel. The largest of the eight signed differences is, up to renaming, the first one.
+    """
+    p, q = z3.Reals("p00 p01 p10 p11"), z3.Reals("q00 q01 q10 q11")
+    average, gamma, delta = z3.Reals("average gamma delta")
+    differences = [x - y for x, y in zip(p, q, strict=True)]
+    values = [maximum(p[i], p[i + 1]) - maximum(q[i], q[i + 1]) for i in (0, 2)]
+    prove(
+        differences[0] <= bound(delta, gamma),
+        *(absolute(other) <= differences[0] for other in differences[1:]),
+        -maximum(-values[0], -values[1]) <= average,
+        average <= maximum(*values),
+        absolute(differences[0] - gamma * average) <= delta,
+        gamma >= 0,
+        gamma < 1,
+    )
+
+
+def numeric(rng: np.random.Generator, repeats: int = 25) -> tuple[Check, ...]:
+    """Random and degenerate MDPs; random reward changes, and the constant shift that attains."""
+    rows = []
+    for mdp in random_mdps(rng, repeats):
+        size = 10.0 ** rng.uniform(-3, 1)
+        noise = rng.uniform(-1.0, 1.0, size=mdp.rewards.shape)
+        corner = rng.choice([-1.0, 1.0], size=mdp.rewards.shape)
+        changes = (size * noise, size * corner, np.full_like(noise, size))
+        rows.append((mdp.discount, *(x for change in changes for x in _moves(mdp, change))))
+    discount, *moves = np.array(rows).T
+    checks = []
+    for kind, distance, q_distance in zip(
+        ("random change", "random signs", "constant shift"), moves[::2], moves[1::2], strict=True
+    ):
+        columns = {"discount": discount, "reward_distance": distance}
+        relation: Relation = "==" if kind == "constant shift" else "<="
+        checks.append(
+            Check(
+                f"move of optimal Q, {kind}",
+                relation,
+                q_distance,
+                bound(distance, discount),
+                columns,
+            )
+        )
+    return tuple(checks)
+
+
+def _moves(mdp: FiniteMDP, change: np.ndarray) -> tuple[float, float]:
+    moved = mdp.with_rewards(mdp.rewards + change)
+    q_distance = np.abs(optimal_q(moved, tol=1e-12) - optimal_q(mdp, tol=1e-12)).max()
+    return np.abs(moved.rewards - mdp.rewards).max(), q_distance
+
+
+def counterexample() -> Counterexample:
+    """Discount 1: equal rewards, and two solutions of the Bellman equation at distance 1."""
+    transitions, reward = np.ones((1, 1, 1)), np.zeros((1, 1))
+    residuals = [
+        float(np.abs(reward + transitions @ q.max(axis=1) - q).max())
+        for q in (np.zeros((1, 1)), np.ones((1, 1)))
+    ]
+    return Counterexample(
+        dropped="γ < 1",
+        text="One absorbing state, reward 0, discount 1: Q = 0 and Q = 1 both solve the Bellman "
+        "equation, so Q is not a function of R, and equal rewards do not bound the distance.",
+        evidence={
+            "residual of Q = 0": residuals[0],
+            "residual of Q = 1": residuals[1],
+            "distance of the rewards": 0.0,
+            "distance of the solutions": 1.0,
+        },
+        fails=residuals == [0.0, 0.0],
+    )

@@ -1,0 +1,164 @@
+"""Proposition 4.7: the entropy-regularised optimal policy is Lipschitz in the rewards."""
+
+from typing import Any
+
+import numpy as np
+import sympy
+import z3
+
+from companion.results import lemma_c_2, prop_4_3
+from companion.results.base import Check, Counterexample, Derivation, Step, identity, prove
+from companion.results.samples import mixtures, tilt, two_branches
+from companion.theory import (
+    FiniteMDP,
+    effective_reward,
+    soft_optimal_q,
+    softmax_policy,
+    total_variation,
+)
+
+ITEM = "Proposition 4.7"
+TITLE = "Entropy makes the reward-policy map Lipschitz"
+CHAPTER = 8
+uses: tuple[str, ...] = ("lemma_4_2", "prop_4_3", "lemma_c_2")
+
+STATEMENT = r"""
+Let $A$ be **finite**, $S$ compact metric, $P$ Feller, $\gamma \in [0, 1)$, $\alpha > 0$, and let
+$w_k(s) \ge 0$ be continuous weights with $\sum_k w_k(s) = 1$ that do not depend on the rewards.
+Let $Q_{\mathbf{R}}$ solve the soft Bellman equation
+$$Q(s, a) = R_{\mathrm{eff}}(s, a)
++ \gamma\, \mathbb{E}_{s'}\Bigl[\alpha \log \sum_{a'} e^{Q(s', a')/\alpha}\Bigr]$$
+and $\pi_{\mathbf{R}}(\cdot \mid s) = \mathrm{softmax}(Q_{\mathbf{R}}(s, \cdot)/\alpha)$. Then in
+every state
+$$d_{TV}\bigl(\pi_{\mathbf{R}_1}(\cdot \mid s), \pi_{\mathbf{R}_2}(\cdot \mid s)\bigr)
+\le \frac{\max_k \lVert R_{1,k} - R_{2,k} \rVert_\infty}{2 \alpha (1 - \gamma)} .$$
+
+*Mended hypothesis.* The paper sums over $a'$, so $A$ must be finite (or carry a reference measure);
+compactness is not enough. The constant is the best one, approached for small changes, and it grows
+without bound as $\gamma \to 1$: fact 2 is the bound for that case.
+"""
+
+
+def bound(reward_distance: Any, temperature: Any, discount: Any) -> Any:
+    """Bound on the total variation between the two soft optimal policies in any state."""
+    return reward_distance / (2 * temperature * (1 - discount))
+
+
+def symbolic() -> Derivation:
+    """The soft maximum is nonexpansive; then the fixed-point step and Lemma C.2."""
+    alpha, c = sympy.symbols("alpha c", positive=True)
+    q = sympy.symbols("q1:4", real=True)
+    partition = sum(sympy.exp(x / alpha) for x in q)
+    soft_max = alpha * sympy.log(partition)
+    gradient = [sympy.diff(soft_max, x) for x in q]
+    for x, slope in zip(q, gradient, strict=True):
+        identity(slope, sympy.exp(x / alpha) / partition)
+    weights_sum = identity(sum(gradient), sympy.Integer(1))
+    shifted = alpha * sympy.log(sum(sympy.exp((x + c) / alpha) for x in q))
+    identity(sympy.exp(shifted / alpha), sympy.exp((soft_max + c) / alpha))
+
+    d, r, gamma, temperature = z3.Reals("d r gamma temperature")
+    f, g, up, down = z3.Reals("f g up down")
+    prove(z3.And(f - g <= d, g - f <= d), f <= up, up == g + d, g <= down, down == f + d)
+    prove(
+        lemma_c_2.bound(d, temperature) / 2 <= bound(r, temperature, gamma),
+        d <= prop_4_3.bound(r, gamma),
+        d >= 0,
+        r >= 0,
+        gamma >= 0,
+        gamma < 1,
+        temperature > 0,
+    )
+    prove(d <= prop_4_3.bound(r, gamma), d <= r + gamma * d, gamma >= 0, gamma < 1)
+    delta, discount = sympy.symbols("delta gamma", positive=True)
+    total = identity(
+        lemma_c_2.bound(prop_4_3.bound(delta, discount), alpha) / 2, bound(delta, alpha, discount)
+    )
+    # Log-odds of two branches: each of the two Q moves by delta / (1 - gamma), across the tie.
+    before = -prop_4_3.bound(delta, discount) / alpha
+    moved = 1 / (1 + sympy.exp(before)) - 1 / (1 + sympy.exp(-before))
+    slope = identity(
+        sympy.limit(moved / delta, delta, 0), sympy.simplify(bound(delta, alpha, discount) / delta)
+    )
+    return Derivation(
+        steps=(
+            Step(
+                "The soft maximum rises with each entry; its slopes are softmax probabilities "
+                "and sum to one.",
+                weights_sum,
+            ),
+            Step(
+                "It moves by $c$ when every entry moves by $c$. Together: it is nonexpansive in "
+                "the sup norm.",
+                r"\alpha \log \sum_i e^{(q_i + c)/\alpha} = c + \alpha \log \sum_i e^{q_i/\alpha}",
+            ),
+            Step(
+                "So the soft Bellman operator contracts like the hard one, and with "
+                "$\\delta = \\max_k \\lVert R_{1,k} - R_{2,k} \\rVert_\\infty$ (Lemma 4.2)",
+                r"\lVert Q_1 - Q_2 \rVert_\infty \le \delta + \gamma \lVert Q_1 - Q_2 \rVert_\infty"
+                r" \implies \lVert Q_1 - Q_2 \rVert_\infty \le "
+                + sympy.latex(prop_4_3.bound(delta, discount)),
+            ),
+            Step("Total variation is half the L1 distance; Lemma C.2 gives", total),
+            Step(
+                "The constant is approached: of two branches for ever, lower the better one and "
+                "raise the other, each by $\\delta$, so that they change places. The policy moves "
+                f"by ${sympy.latex(moved)}$, whose slope at $\\delta = 0$ is",
+                slope,
+            ),
+        ),
+        scope="gradient, shift and constants as identities (SymPy, three actions; the formulas "
+        "have the same form for more); the inequalities for all reals (z3).",
+    )
+
+
+def numeric(rng: np.random.Generator, repeats: int = 20) -> tuple[Check, ...]:
+    """Random mixtures of rewards over α, and the two branches that attain the constant."""
+    rows = []
+    for mdp, rewards, weights in mixtures(rng, repeats):
+        temperature = 10.0 ** rng.uniform(-1.5, 1)
+        size = temperature * 10.0 ** rng.uniform(-3, 1)
+        change = size * rng.choice([-1.0, 1.0], size=rewards.shape)
+        moved = mdp.with_rewards(effective_reward(rewards + change, weights))
+        rows.append((temperature, mdp.discount, size, _move(mdp, moved, temperature)))
+    random = np.array(rows).T
+    rows = []
+    for temperature in (0.05, 0.2, 1.0):
+        for discount in (0.0, 0.5, 0.9, 0.99):
+            for size in temperature * (1 - discount) * 10.0 ** np.arange(-4.0, 2.0):
+                tied = two_branches(gap=0.0, discount=discount)
+                moved_by = _move(tilt(tied, -size / 2), tilt(tied, size / 2), temperature)
+                rows.append((temperature, discount, size, moved_by))
+    worst = np.array(rows).T
+    return (
+        _check("move of the soft policy, random", random),
+        _check("move of the soft policy, two branches", worst, attained=True),
+    )
+
+
+def _move(mdp: FiniteMDP, moved: FiniteMDP, temperature: float) -> float:
+    before, after = (
+        softmax_policy(soft_optimal_q(m, temperature, tol=1e-12), temperature) for m in (mdp, moved)
+    )
+    return float(total_variation(before, after).max())
+
+
+def _check(name: str, rows: np.ndarray, attained: bool = False) -> Check:
+    temperature, discount, size, moved = rows
+    columns = {"temperature": temperature, "discount": discount, "reward_distance": size}
+    return Check(name, "<=", moved, bound(size, temperature, discount), columns, attained)
+
+
+def counterexample() -> Counterexample:
+    """Without entropy: at a tie a reward change of any size moves the policy all the way."""
+    tied, size = two_branches(gap=0.0, discount=0.5), 1e-6
+    ratio = {
+        alpha: _move(tied, tilt(tied, size), alpha) / size for alpha in (1.0, 1e-3, 1e-6, 1e-9)
+    }
+    return Counterexample(
+        dropped="α > 0, fixed",
+        text="The same tie and the same reward change of 1e-6 at temperatures down to 1e-9: the "
+        "ratio of policy move to reward change grows until the policy has jumped by 1/2.",
+        evidence={f"ratio at α = {alpha:g}": value for alpha, value in ratio.items()},
+        fails=ratio[1e-9] > 1e5 * bound(1.0, 1.0, 0.5),
+    )

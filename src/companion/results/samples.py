@@ -1,0 +1,119 @@
+"""Small MDPs that the numeric checks run on: random, degenerate, tied, and worst cases."""
+
+from collections.abc import Callable, Iterator
+
+import numpy as np
+
+from companion.theory import FiniteMDP, effective_reward, inverse_bellman
+
+DISCOUNTS = (0.0, 0.5, 0.9, 0.99)
+
+
+def random_transitions(rng: np.random.Generator, states: int, actions: int) -> np.ndarray:
+    """Random kernel ``(S, A, S)`` in which about half of the rows are deterministic."""
+    dense = rng.dirichlet(np.ones(states), size=(states, actions))
+    sharp = np.eye(states)[rng.integers(states, size=(states, actions))]
+    return np.where(rng.random((states, actions, 1)) < 0.5, sharp, dense)
+
+
+def random_mdps(rng: np.random.Generator, repeats: int) -> Iterator[FiniteMDP]:
+    """Random MDPs over all discounts, degenerate ones among them.
+
+    Zero rewards, a single action, a single state, absorbing states and rewards on a coarse grid
+    (many ties) all occur.
+    """
+    for discount in DISCOUNTS:
+        for _ in range(repeats):
+            states, actions = int(rng.integers(1, 6)), int(rng.integers(1, 5))
+            transitions = random_transitions(rng, states, actions)
+            absorbing = rng.random(states) < 0.2
+            transitions[absorbing] = np.eye(states)[absorbing][:, None, :]
+            rewards = rng.normal(size=(states, actions))
+            kind = rng.integers(4)
+            if kind == 0:
+                rewards = np.zeros((states, actions))
+            elif kind == 1:
+                rewards = np.round(rewards)
+            yield FiniteMDP(transitions, rewards, discount)
+
+
+def tied_mdp(
+    rng: np.random.Generator, states: int, actions: int, ties: int, discount: float
+) -> tuple[FiniteMDP, np.ndarray]:
+    """MDP and its optimal Q ``(S, A)`` with exactly ``ties`` optimal actions in state 0.
+
+    Actions ``0, ..., ties - 1`` are tied; every other state has one optimal action. All gaps are
+    at least 0.1. Q is chosen first, the reward is its inverse Bellman image.
+    """
+    q = rng.uniform(-1.0, 0.0, size=(states, actions))
+    q[np.arange(states), rng.integers(actions, size=states)] = 0.1
+    q[0] = rng.uniform(-1.0, 0.0, size=actions)
+    q[0, :ties] = 0.1
+    q += rng.normal(size=(states, 1))
+    transitions = random_transitions(rng, states, actions)
+    return FiniteMDP(transitions, inverse_bellman(q, transitions, discount), discount), q
+
+
+def two_branches(gap: float, discount: float, margin: float | None = None) -> FiniteMDP:
+    """The worst case for stability: state 0 chooses between two absorbing states for ever.
+
+    Action 0 leads to state 1, action 1 to state 2; in state 0 the optimal Q of action 0 exceeds
+    that of action 1 by ``gap``. In the absorbing states both actions do the same, and action 1
+    earns ``margin`` less (default: their Q differs by ``max(gap, 1)``).
+    """
+    transitions = np.zeros((3, 2, 3))
+    transitions[0, 0, 1] = transitions[0, 1, 2] = 1.0
+    transitions[1, :, 1] = transitions[2, :, 2] = 1.0
+    rewards = np.zeros((3, 2))
+    rewards[0, 0] = gap
+    rewards[1:, 1] = -(max(gap, 1.0) if margin is None else margin)
+    return FiniteMDP(transitions, rewards, discount)
+
+
+def tilt(mdp: FiniteMDP, size: float) -> FiniteMDP:
+    """``two_branches`` with the first branch lowered and the second raised by ``size``."""
+    shift = np.array([[-size, size], [-size, -size], [size, size]])
+    return mdp.with_rewards(mdp.rewards + shift)
+
+
+def optimal_gap(q: np.ndarray, atol: float = 1e-9) -> float:
+    """Smallest gap between optimal and other actions over all states of Q ``(S, A)``.
+
+    Infinite where every action is optimal in every state.
+    """
+    loss = q.max(axis=1, keepdims=True) - q
+    return float(loss[loss > atol].min(initial=np.inf))
+
+
+def mixtures(
+    rng: np.random.Generator, repeats: int
+) -> Iterator[tuple[FiniteMDP, np.ndarray, np.ndarray]]:
+    """Random MDPs with ``(K, S, A)`` rewards and ``(S, K)`` weights, K from 1 to 4.
+
+    The MDP carries the effective reward. About a quarter of the states listen to one reward only.
+    """
+    for mdp in random_mdps(rng, max(1, repeats // len(DISCOUNTS))):
+        count = int(rng.integers(1, 5))
+        rewards = mdp.rewards + rng.normal(size=(count, *mdp.rewards.shape))
+        weights = rng.dirichlet(np.ones(count), size=mdp.n_states)
+        alone = rng.random(mdp.n_states) < 0.25
+        weights[alone] = np.eye(count)[rng.integers(count, size=mdp.n_states)][alone]
+        yield mdp.with_rewards(effective_reward(rewards, weights)), rewards, weights
+
+
+def smallest_size(happens: Callable[[float], bool], upper: float) -> float:
+    """Smallest size in ``[0, upper]`` from which on something happens, by bisection."""
+    lower = 0.0
+    for _ in range(60):
+        middle = (lower + upper) / 2
+        lower, upper = (lower, middle) if happens(middle) else (middle, upper)
+    return upper
+
+
+def split_reward(
+    rng: np.random.Generator, effective: np.ndarray, count: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Random rewards ``(K, S, A)`` and positive weights ``(S, K)`` that mix to ``effective``."""
+    weights = rng.dirichlet(np.full(count, 2.0), size=effective.shape[0])
+    rewards = rng.normal(size=(count, *effective.shape))
+    return rewards + effective - effective_reward(rewards, weights), weights

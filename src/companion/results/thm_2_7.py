@@ -1,0 +1,162 @@
+"""Theorem 2.7: with unique optimal actions the deterministic reward-policy map is continuous."""
+
+from typing import Any
+
+import numpy as np
+import sympy
+import z3
+
+from companion.results import lemma_2_5
+from companion.results.base import Check, Counterexample, Derivation, Step, identity, prove
+from companion.results.elementary import absolute, sqrt
+from companion.results.samples import DISCOUNTS, random_mdps, tied_mdp, tilt, two_branches
+from companion.theory import FiniteMDP, greedy_policy, optimal_q, stability_radius
+
+ITEM = "Theorem 2.7"
+TITLE = "Where the optimum is unique the policy moves continuously"
+CHAPTER = 3
+uses: tuple[str, ...] = ("lemma_2_5",)
+
+STATEMENT = r"""
+Let $S$, $A$ be compact metric, $P$ Feller, $\gamma \in [0, 1)$, and let $A^*(s; R_0) = \{a^*(s)\}$
+in every state. Then every map $M$ with $M(R)(s) \in A^*(s; R)$ is continuous at $R_0$ in the
+topology of pointwise convergence.
+
+*Mended hypothesis.* The paper asks for uniqueness at all rewards near $R_0$ and concludes
+continuity at $R_0$. Uniqueness at $R_0$ alone gives that conclusion, for every selection. With
+finite $S$ and $A$ it gives the neighbourhood as well, and more: the policy is *constant* within
+$(1-\gamma)\Delta/2$ of $R_0$, where $\Delta$ is the smallest action gap (fact 4).
+
+*How fast (ours).* If every action at distance $t$ or more from $a^*(s)$ loses at least
+$\kappa t^2$, the optimal action moves by at most $\sqrt{2 \lVert R - R_0 \rVert_\infty /
+(\kappa (1-\gamma))}$: continuous, but not Lipschitz.
+"""
+
+
+def modulus(size: Any, curvature: Any, discount: Any) -> Any:
+    """How far the optimal action can move when the rewards move by ``size``."""
+    return sqrt(2 * size / (curvature * (1 - discount)))
+
+
+def symbolic() -> Derivation:
+    """Upper hemi-continuity at a single point is continuity; the modulus inverts the radius."""
+    size, kappa, gamma = sympy.symbols("epsilon kappa gamma", positive=True)
+    t = modulus(size, kappa, gamma)
+    inverse = identity(lemma_2_5.radius(kappa * t**2, gamma), size)
+
+    q_far, q_best, q0_far, q0_best, gap, move = z3.Reals("qf qb q0f q0b gap move")
+    prove(
+        q_far < q_best,
+        absolute(q_far - q0_far) <= move,
+        absolute(q_best - q0_best) <= move,
+        q0_far <= q0_best - gap,
+        move < gap / 2,
+    )
+    distance, curvature, discount, change = z3.Reals("distance curvature discount change")
+    loss = curvature * distance * distance
+    prove(
+        distance * distance * curvature * (1 - discount) <= 2 * change,
+        z3.Not(change < lemma_2_5.radius(loss, discount)),
+        curvature > 0,
+        discount >= 0,
+        discount < 1,
+        distance >= 0,
+    )
+    return Derivation(
+        steps=(
+            Step(
+                "Take a distance $t > 0$. The actions at distance $t$ or more from $a^*(s)$ form a "
+                "compact set on which $Q_0(s, \\cdot)$ stays below its maximum, by",
+                r"\Delta(t) = Q_0(s, a^*(s)) - \max_{d(a, a^*(s)) \ge t} Q_0(s, a) > 0",
+            ),
+            Step(
+                "If both values move by less than half of that, no action so far out is optimal.",
+                r"\lVert Q - Q_0 \rVert_\infty < \tfrac{1}{2}\Delta(t) \implies "
+                r"d\bigl(a, a^*(s)\bigr) < t \text{ for all } a \in A^*(s; R)",
+            ),
+            Step(
+                "By Lemma 2.5 the rewards may move by $(1-\\gamma)\\Delta(t)/2$. As $t$ was any "
+                "distance and the optimal action of $R$ any of them, every selection is "
+                "continuous at $R_0$; nothing was asked of other rewards.",
+                r"\lVert R - R_0 \rVert_\infty < "
+                + sympy.latex(lemma_2_5.radius(sympy.Function("Delta")(sympy.Symbol("t")), gamma)),
+            ),
+            Step(
+                "With a quadratic loss $\\Delta(t) = \\kappa t^2$ this radius is exactly the size "
+                "$\\varepsilon$ of the change at",
+                sympy.Eq(sympy.Symbol("t"), t, evaluate=False),
+            ),
+            Step("Check: put that distance back into the radius.", inverse),
+        ),
+        scope="the inequality behind continuity and the one behind the modulus for all reals "
+        "(z3), the modulus as the inverse of the radius (SymPy). Cited: a continuous function on "
+        "a compact set attains its maximum, which makes $\\Delta(t)$ positive.",
+    )
+
+
+def numeric(rng: np.random.Generator, repeats: int = 40) -> tuple[Check, ...]:
+    """Unchanged policies inside the radius; optimal actions that move as far as allowed."""
+    moved, discounts = [], []
+    for mdp in _unique(rng, repeats):
+        before = greedy_policy(optimal_q(mdp))
+        size = 0.999 * stability_radius(mdp).guaranteed
+        for _ in range(5):
+            change = rng.choice([-size, size], size=mdp.rewards.shape)
+            after = greedy_policy(optimal_q(mdp.with_rewards(mdp.rewards + change)))
+            moved.append(float((after != before).any()))
+            discounts.append(mdp.discount)
+    bandits = np.array([_bandit(rng, size) for size in 10.0 ** rng.uniform(-6, -1, size=50)]).T
+    branches = np.array(
+        [_branches(size, d) for d in DISCOUNTS for size in 10.0 ** -np.arange(1, 7)]
+    ).T
+    still = np.zeros(len(moved))
+    return (
+        Check("policies moved", "==", np.array(moved), still, {"discount": np.array(discounts)}),
+        _distance_check("move of the optimal action, bandit", bandits),
+        _distance_check("move of the optimal action, branches", branches, attained=True),
+    )
+
+
+def _unique(rng: np.random.Generator, repeats: int) -> list[FiniteMDP]:
+    random = [mdp for mdp in random_mdps(rng, repeats) if mdp.n_actions > 1]
+    unique = [tied_mdp(rng, 4, 3, 1, d)[0] for d in DISCOUNTS for _ in range(5)]
+    return [mdp for mdp in (*random, *unique) if stability_radius(mdp).gap > 1e-6]
+
+
+def _bandit(rng: np.random.Generator, size: float) -> tuple[float, ...]:
+    """One state, actions on a grid in [0, 1], reward −κ(a − ½)² and random changes."""
+    actions, curvature = np.linspace(0.0, 1.0, 2001), 10.0 ** rng.uniform(-1, 1)
+    reward = -curvature * (actions - 0.5) ** 2
+    noisy = reward + size * rng.uniform(-1, 1, size=actions.size)
+    return abs(actions[noisy.argmax()] - 0.5), size, curvature, 0.0
+
+
+def _branches(size: float, discount: float) -> tuple[float, ...]:
+    """Two actions just close enough that a change of the given size swaps them."""
+    curvature = 3.0
+    distance = modulus(size, curvature, discount) * (1 - 1e-10)
+    mdp = two_branches(curvature * distance**2, discount)
+    choices = [int(optimal_q(m, tol=1e-12)[0].argmax()) for m in (mdp, tilt(mdp, size))]
+    return distance * abs(choices[1] - choices[0]), size, curvature, discount
+
+
+def _distance_check(name: str, rows: np.ndarray, attained: bool = False) -> Check:
+    moved, size, curvature, discount = rows
+    columns = {"reward_distance": size, "curvature": curvature, "discount": discount}
+    return Check(name, "<=", moved, modulus(size, curvature, discount), columns, attained)
+
+
+def counterexample() -> Counterexample:
+    """A tie at R0: the optimal action moves by the same distance however small the change."""
+    tied = two_branches(gap=0.0, discount=0.5)
+    moves = []
+    for size in (1e-2, 1e-4, 1e-8):
+        below, above = (optimal_q(tilt(tied, s))[0].argmax() for s in (-size, size))
+        moves.append(abs(int(above) - int(below)))
+    return Counterexample(
+        dropped="a unique optimal action at R0",
+        text="Two branches of equal worth: the action changes with the sign of the tilt, at sizes "
+        "1e-2, 1e-4 and 1e-8 alike.",
+        evidence={"smallest change": 1e-8, "distance moved": float(moves[-1])},
+        fails=moves == [1, 1, 1],
+    )
