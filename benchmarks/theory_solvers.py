@@ -1,6 +1,7 @@
 """companion.theory beside its peers, in one run; writes benchmarks/records/theory_solvers.json.
 
     OMP_NUM_THREADS=1 python benchmarks/theory_solvers.py [solvers] [trees] [breakpoints]
+    python benchmarks/theory_solvers.py table        # the record as Markdown, nothing measured
 
 All times are CPU seconds of this process (`time.process_time`), one thread each, medians over
 interleaved repeats: the machine is shared, so only ratios within one run mean anything.
@@ -254,10 +255,42 @@ def versions():
     return {"python": platform.python_version(), **found}
 
 
+def table(record):
+    lines = ["| MDP | states | γ | companion, s | best peer, s | which | times as fast |"]
+    lines.append("|---|---|---|---|---|---|---|")
+    for row in record["solvers"]["rows"]:
+        ours, best = row["seconds"]["companion"], row["best_peer"]
+        peer = f"{row['seconds'][best]:.4f} | {best}" if best else "none | none in time or error"
+        ratio = f"{row['times_as_fast_as_best_peer']:.2f}" if best else ""
+        lines.append(
+            f"| {row['problem']} | {row['states']} | {row['discount']} "
+            f"| {ours:.4f} | {peer} | {ratio} |"
+        )
+    lines += ["", "| tree | nodes | optimal_q, s | over one pass | over one reading |"]
+    lines.append("|---|---|---|---|---|")
+    for row in record["trees"]["rows"]:
+        lines.append(
+            f"| {row['tokens']} tokens, depth {row['depth']} | {row['nodes']} "
+            f"| {row['seconds']['optimal_q']:.4f} | {row['optimal_q_over_pass']:.2f} "
+            f"| {row['optimal_q_over_read']:.2f} |"
+        )
+    lines += ["", "| ray | breakpoints | agree | times as fast as the grid |", "|---|---|---|---|"]
+    for row in record["breakpoints"]["rows"]:
+        lines.append(
+            f"| S = {row['states']}, A = {row['actions']}, γ = {row['discount']} "
+            f"| {row['breakpoints']} | {row['grid_points_that_agree']} of {row['grid_points']} "
+            f"| {row['times_as_fast_as_grid']:.0f} |"
+        )
+    return "\n".join(lines)
+
+
 def main():
     parts = {"solvers": compare_solvers, "trees": compare_trees, "breakpoints": compare_breakpoints}
     chosen = sys.argv[1:] or list(parts)
     record = json.loads(RECORD.read_text()) if RECORD.exists() else {}
+    if chosen == ["table"]:
+        print(table(record))
+        return
     machine = f"{platform.machine()}, {os.cpu_count()} cores shared with other work"
     for part in chosen:
         record[part] = {

@@ -41,16 +41,18 @@ def optimal_q(mdp: FiniteMDP, tol: float = 1e-9) -> Array:
     """Q*_R, the fixed point of T_R Q(s, a) = R(s, a) + γ E[max_a' Q(s', a')], shape (S, A).
 
     For an exact MDP the result is exact (Fractions). Otherwise policy iteration, whose linear
-    equations are solved only as well as it pays, ends with ‖Q − Q*‖∞ ≤ max(tol, ρ). Here
-    ρ = 2 γ (k + 4) u (max|R| + span(V*)/2) / (1 − γ) is what double precision can certify:
+    equations are solved only as well as it pays, ends with ‖Q − Q*‖∞ ≤ tol + ρ. Here
+    ρ = 3 γ (k + 4) u (max|R| + span(V*)/2) / (1 − γ) is what double precision cannot certify:
     u = 2⁻⁵³, and k is the largest number of successors of a state-action pair.
 
     Proof of the bound: let V be any function of the state, Q = R + γPV, δ = max_a Q − V. The
     Bellman operator is monotone and T(V + c) = TV + γc, so V* − V lies between min δ / (1 − γ) and
     max δ / (1 − γ), hence Q* − Q between γ min δ / (1 − γ) and γ max δ / (1 − γ) (Puterman 1994,
     section 6.6.3). The midpoint is added to Q; half the width, γ (max δ − min δ) / (2 (1 − γ)),
-    bounds the error and is the stopping rule. Row sums that miss one by η add up to
-    η max|V| / (1 − γ).
+    bounds the error and is the stopping rule: it must reach (1 − γ) tol, or twice the rounding of
+    δ, at most γ (k + 4) u (max|R| + max|V|), where V may be centred. Row sums that miss one by η
+    add up to η max|V| / (1 − γ). Raises ArithmeticError in the (unseen) case that 1,000 policies
+    do not suffice.
     """
     if mdp.exact:
         return exact_optimal_q(mdp, optimal_q(_as_float(mdp), tol))
@@ -61,8 +63,8 @@ def soft_optimal_q(mdp: FiniteMDP, temperature: float, tol: float = 1e-9) -> Arr
     """The fixed point of Q(s, a) = R(s, a) + γ E[α log Σ_a' exp(Q(s', a') / α)], (S, A) (Prop 4.7).
 
     Soft policy iteration, which is Newton's method on this equation. Floats also for an exact
-    MDP. The error bound is `optimal_q`'s, with max|R| + α log A in place of max|R|: its
-    proof needs only that the operator is monotone and moves by γc when V moves by a constant c, and
+    MDP. The error bound is `optimal_q`'s, with max|R| + α log A in place of max|R|: its proof needs
+    only that the operator is monotone and moves by γc when V moves by a constant c, and
     α log Σ exp(· / α) has both properties.
     """
     alpha = positive("temperature", temperature)
