@@ -60,7 +60,8 @@ def symbolic() -> Derivation:
         steps=(
             Step(
                 "The effective reward is continuous in the tuple, with constant 1 (Lemma 4.2).",
-                r"\mathbf{R}_n \to \mathbf{R}_0 \implies R_{\mathrm{eff}, n} \to R_{\mathrm{eff}, 0}",
+                r"\mathbf{R}_n \to \mathbf{R}_0 \implies "
+                r"R_{\mathrm{eff}, n} \to R_{\mathrm{eff}, 0}",
             ),
             Step(
                 "The effective optimal set is the optimal set of the effective reward: a "
@@ -120,7 +121,7 @@ def _threshold(rng: np.random.Generator, gap: float, discount: float) -> tuple[f
 
     def overtaken(size: float) -> bool:
         tilted = rewards + tilt(mdp, size).rewards - mdp.rewards
-        q = optimal_q(mdp.with_rewards(effective_reward(tilted, weights)), tol=1e-13)
+        q = optimal_q(mdp.with_rewards(effective_reward(tilted, weights)), tol=1e-12)
         return bool(q[0, 1] >= q[0, 0])
 
     return smallest_size(overtaken, 3 * gap), radius(gap, discount)

@@ -106,7 +106,9 @@ def effective_reward(rewards: ArrayLike, weights: ArrayLike) -> Array:
 def expected_next(transitions: Any, values: Array) -> Array:
     """Σ_t P(t | s, a) values(t), shape (S, A), for dense or sparse transitions."""
     if not sp.issparse(transitions):
-        return transitions @ values
+        # One matrix-vector product; over three axes NumPy would run S small ones.
+        flat = transitions.reshape(-1, values.size) @ values
+        return flat.reshape(transitions.shape[:2])
     if not is_exact(values):
         return (transitions @ values).reshape(values.size, -1)
     rows = zip(transitions.indptr, transitions.indptr[1:], strict=False)
