@@ -38,9 +38,7 @@ def symbolic() -> Derivation:
     _gibbs(beta)
     _two_step_tree(beta)
     k = sympy.Symbol("k", positive=True)
-    sharp = identity(
-        bound(2 * beta * sympy.log(k), beta).rewrite(sympy.exp), (k - 1) / (k + 1)
-    )
+    sharp = identity(bound(2 * beta * sympy.log(k), beta).rewrite(sympy.exp), (k - 1) / (k + 1))
     return Derivation(
         steps=(
             Step(
@@ -92,7 +90,9 @@ def _gibbs(beta: sympy.Symbol) -> None:
 def _two_step_tree(beta: sympy.Symbol) -> None:
     first, second = sympy.symbols("f1:3", positive=True), sympy.symbols("g1:5", positive=True)
     weights = sympy.symbols("e1:5", positive=True)  # e^(R/β) of the four completions
-    inner = [second[2 * i] * weights[2 * i] + second[2 * i + 1] * weights[2 * i + 1] for i in (0, 1)]
+    inner = [
+        second[2 * i] * weights[2 * i] + second[2 * i + 1] * weights[2 * i + 1] for i in (0, 1)
+    ]
     root_values = [beta * sympy.log(total) for total in inner]
     root = [f * sympy.exp(v / beta) for f, v in zip(first, root_values, strict=True)]
     z = sum(first[i // 2] * second[i] * weights[i] for i in range(4))
@@ -148,9 +148,7 @@ def _worst(
     target = -span / (2 * beta)  # log-odds of 1/(k + 1) with k = exp(span / (2 beta))
     odds = np.log(prior[chosen].sum() / prior[~chosen].sum())
     reward = np.where(chosen, beta * (target - odds), 0.0)
-    before, after = (
-        _optimum(depth, r, reference, beta) for r in (reward, reward + span * chosen)
-    )
+    before, after = (_optimum(depth, r, reference, beta) for r in (reward, reward + span * chosen))
     return float(total_variation(after, before))
 
 

@@ -88,7 +88,9 @@ def numeric(
     scaled = np.concatenate([10.0 ** np.linspace(-4, 1.5, 23), half_width(np.array(ties))])
     rows = [(x * b, b, m, _bandit_move(x * b, b, m)) for b in betas for m in ties for x in scaled]
     epsilon, beta, m, moved = np.array(rows).T
-    trees = [(x * b, b, 2**d, _tree_move(x * b, b, d)) for b in betas for d in (1, 3) for x in scaled]
+    trees = [
+        (x * b, b, 2**d, _tree_move(x * b, b, d)) for b in betas for d in (1, 3) for x in scaled
+    ]
     tree_epsilon, tree_beta, tree_m, tree_moved = np.array(trees).T
     return (
         _check("move of the optimum, m answers", epsilon, beta, m, moved),

@@ -220,7 +220,9 @@ def numeric(rng: np.random.Generator) -> tuple[Check, ...]:
         Check("linear programme", "==", np.array(programme), np.array(values)),
         Check("support function", "==", np.array(corners), np.array(values)),
         Check("slope between kinks", "==", np.array(slopes), np.array(inner)),
-        Check("slope of the soft value", "==", np.array(finite), np.array(gradient), tolerance=1e-6),
+        Check(
+            "slope of the soft value", "==", np.array(finite), np.array(gradient), tolerance=1e-6
+        ),
         _curvature_check(rng),
         _kinks_check(rng),
     )
