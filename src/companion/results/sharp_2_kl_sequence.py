@@ -103,7 +103,9 @@ def _two_step_tree(beta: sympy.Symbol) -> None:
 
 def numeric(rng: np.random.Generator, depths: tuple[int, ...] = (1, 2, 4, 6)) -> tuple[Check, ...]:
     """Token trees of several depths: token by token against the closed form, and the bound."""
-    agree, random, attaining = [], [], []
+    agree: list[tuple[Any, ...]] = []
+    random: list[tuple[Any, ...]] = []
+    attaining: list[tuple[Any, ...]] = []
     for depth in depths:
         for beta in (0.05, 0.5, 2.0):
             for size in (1e-3, 0.3, 3.0, 10.0):
@@ -125,7 +127,7 @@ def numeric(rng: np.random.Generator, depths: tuple[int, ...] = (1, 2, 4, 6)) ->
     )
 
 
-def _check(name: str, relation: Any, rows: list[tuple[float, ...]]) -> Check:
+def _check(name: str, relation: Any, rows: list[tuple[Any, ...]]) -> Check:
     depth, beta, span, moved = np.array(rows).T
     columns = {"depth": depth, "beta": beta, "span": span}
     return Check(name, relation, moved, bound(span, beta), columns)
@@ -161,7 +163,7 @@ def counterexample() -> Counterexample:
         rewards = [np.tile([size / 2, -size / 2], (2**t, 1)) for t in range(depth)]
         tree = TokenTree("ab", depth, rewards, end_of_sequence=None)
         policies.append(tree.completion_probabilities(tree.soft_optimal_policy(beta, reference)))
-    moved = float(total_variation(*policies))
+    moved = float(total_variation(policies[0], policies[1]))
     return Counterexample(
         dropped="the span taken over whole completions",
         text="Eight tokens, a reward at each that changes by a span of 0.5. Over completions the "

@@ -118,7 +118,7 @@ def _tree_move(epsilon: float, beta: float, depth: int) -> float:
         rewards[-1][0, 0] = bonus
         tree = TokenTree("ab", depth, rewards, end_of_sequence=None)
         optimum.append(tree.completion_probabilities(tree.soft_optimal_policy(beta, reference)))
-    return float(total_variation(*optimum))
+    return float(total_variation(optimum[0], optimum[1]))
 
 
 def counterexample() -> Counterexample:
