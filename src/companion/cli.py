@@ -34,6 +34,34 @@ def build(
     book.build(Project.here(), chapters or (), parameters, jobs, cache, site)
 
 
+@app.command()
+def run(
+    task: Annotated[str, typer.Argument(help="Family of tasks, such as deceptive.")],
+    tier: Annotated[str, typer.Option(help="Preset of sizes.")] = "tiny",
+    settings: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="FIELD=VALUE of Experiment, VALUE as YAML; repeatable."),
+    ] = None,
+    root: Annotated[Path, typer.Option(help="Folder of the records.")] = Path("runs"),
+) -> None:
+    """Train one language model and record the run."""
+    from companion.rlhf.commands import run_task
+
+    run_task(task, tier, settings or [], root)
+
+
+@app.command()
+def sweep(
+    file: Annotated[Path, typer.Argument(help="YAML with 'base' and 'grid'.")],
+    root: Annotated[Path, typer.Option(help="Folder of the records.")] = Path("runs"),
+    jobs: Annotated[int | None, typer.Option(help="Runs at a time; default: cores.")] = None,
+) -> None:
+    """Train what a grid of experiments still lacks."""
+    from companion.rlhf.commands import run_grid
+
+    run_grid(file, root, jobs)
+
+
 def main() -> None:
     """Run the command; a mistake the user can mend ends as one line and exit code 2."""
     try:

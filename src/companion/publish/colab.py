@@ -198,9 +198,8 @@ def _heading(name: str, title: str) -> str:
 
 
 def _quoted(heading: str, content: list[str]) -> list[str]:
-    while content and not content[0].strip():
-        content = content[1:]
-    return [f"> {line}".rstrip() for line in (heading, "", *content)]
+    body = "\n".join(content).strip("\n").split("\n")
+    return [f"> {line}".rstrip() for line in (heading, "", *body)]
 
 
 def _tag(label: str, references: References) -> str:

@@ -19,7 +19,7 @@ from tqdm import tqdm
 
 from companion.publish.cache import FIGURES, Cache
 from companion.publish.normalise import normalise
-from companion.publish.project import Chapter
+from companion.publish.project import PACKAGE, Chapter
 
 
 @dataclass(frozen=True)
@@ -82,7 +82,10 @@ def environment(chapter: Chapter) -> dict[str, str]:
         "JUPYTER_PREFER_ENV_PATH": "1",
         "PYDEVD_DISABLE_FILE_VALIDATION": "1",
     }
+    given = os.environ.get("PYTHONPATH")
     own = {
+        # the package whose files are in the cache's key, whatever the working directory
+        "PYTHONPATH": os.pathsep.join(filter(None, [str(PACKAGE.parent), given])),
         "COMPANION_DATA": os.pathsep.join(chapter.data_patterns),
         "COMPANION_NOTEBOOK": chapter.source,
         "COMPANION_COMMIT": chapter.commit,

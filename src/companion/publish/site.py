@@ -43,6 +43,7 @@ def build_site(project: Project) -> bool:
     except OSError as error:
         raise CompanionError(f"{staging}: cannot write: {error.strerror}") from error
     built = _jupyter_book(project, staging)
+    (built / ".buildinfo").unlink(missing_ok=True)  # Sphinx's key, over absolute paths
     (built / _KEY).write_text(key)
     _swap(built, project.html)
     shutil.rmtree(staging)

@@ -21,6 +21,11 @@ def tanh(x: Any) -> Any:
     return sympy.tanh(x) if isinstance(x, sympy.Basic) else np.tanh(x)
 
 
+def log(x: Any) -> Any:
+    """Natural logarithm of a number, an array or a SymPy expression."""
+    return sympy.log(x) if isinstance(x, sympy.Basic) else np.log(x)
+
+
 def sqrt(x: Any) -> Any:
     """Square root of a number, an array or a SymPy expression."""
     return sympy.sqrt(x) if isinstance(x, sympy.Basic) else np.sqrt(x)

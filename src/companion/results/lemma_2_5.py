@@ -1,5 +1,6 @@
 """Lemma 2.5: the optimal actions are an upper hemi-continuous correspondence of the reward."""
 
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -96,7 +97,8 @@ def symbolic() -> Derivation:
                 "The first error vanishes because $Q_n \\to Q_0$ uniformly (Proposition 2.4) and "
                 "$Q_0(s, \\cdot)$ is continuous. A closed graph in a compact range is upper "
                 "hemi-continuity.",
-                r"|Q_n(a_n) - Q_0(a)| \le \lVert Q_n - Q_0 \rVert_\infty + |Q_0(a_n) - Q_0(a)| \to 0",
+                r"|Q_n(a_n) - Q_0(a)| \le \lVert Q_n - Q_0 \rVert_\infty "
+                r"+ |Q_0(a_n) - Q_0(a)| \to 0",
             ),
             Step(
                 "With numbers: an action that loses $\\Delta$ at $R_0$ still loses at $R$ while "
@@ -162,18 +164,18 @@ def _changes(rng: np.random.Generator, mdp: FiniteMDP, size: float) -> list[Fini
     return [*(mdp.with_rewards(mdp.rewards + change) for change in signs), *worst]
 
 
-def _thresholds() -> list[tuple[float, ...]]:
+def _thresholds() -> list[tuple[Any, ...]]:
     rows = []
     for discount in DISCOUNTS:
         for gap in (0.01, 0.3, 1.0, 5.0):
             mdp = two_branches(gap, discount)
-            threshold = smallest_size(lambda size, mdp=mdp: _overtaken(tilt(mdp, size)), 3 * gap)
+            threshold = smallest_size(partial(_overtaken, mdp), 3 * gap)
             rows.append((gap, threshold, radius(gap, discount), discount))
     return rows
 
 
-def _overtaken(mdp: FiniteMDP) -> bool:
-    lead = np.diff(optimal_q(mdp, tol=ATOL)[0])
+def _overtaken(mdp: FiniteMDP, size: float) -> bool:
+    lead = np.diff(optimal_q(tilt(mdp, size), tol=ATOL)[0])
     return bool(lead >= 0)
 
 

@@ -55,19 +55,25 @@ def symbolic() -> Derivation:
         gamma < 1,
     )
     delta, discount = sympy.symbols("Delta gamma", positive=True)
-    same = identity(lemma_4_2.bound(radius(delta, discount)), lemma_2_5.radius(delta, discount))
+    identity(lemma_4_2.bound(radius(delta, discount)), lemma_2_5.radius(delta, discount))
     return Derivation(
         steps=(
             Step(
                 "The effective reward is continuous in the tuple, with constant 1 (Lemma 4.2).",
-                r"\mathbf{R}_n \to \mathbf{R}_0 \implies R_{\mathrm{eff}, n} \to R_{\mathrm{eff}, 0}",
+                r"\mathbf{R}_n \to \mathbf{R}_0 \implies "
+                r"R_{\mathrm{eff}, n} \to R_{\mathrm{eff}, 0}",
             ),
             Step(
                 "The effective optimal set is the optimal set of the effective reward: a "
                 "continuous map followed by an upper hemi-continuous one (Lemma 2.5).",
                 r"A^*_{\mathrm{eff}}(s; \mathbf{R}) = A^*(s; R_{\mathrm{eff}}(\mathbf{R}))",
             ),
-            Step("A tuple within the radius moves the effective reward by at most the same.", same),
+            Step(
+                "A tuple within the radius leaves the effective reward within that of Lemma 2.5.",
+                r"\lVert R_{\mathrm{eff}} - R_{\mathrm{eff}, 0} \rVert_\infty \le "
+                r"\max_k \lVert R_k - R_{0,k} \rVert_\infty < "
+                + sympy.latex(lemma_2_5.radius(delta, discount)),
+            ),
             Step(
                 "So an action that trails by $\\Delta$ still trails (Proposition 4.3).",
                 r"|Q - Q_0| \le "
@@ -120,7 +126,7 @@ def _threshold(rng: np.random.Generator, gap: float, discount: float) -> tuple[f
 
     def overtaken(size: float) -> bool:
         tilted = rewards + tilt(mdp, size).rewards - mdp.rewards
-        q = optimal_q(mdp.with_rewards(effective_reward(tilted, weights)), tol=1e-13)
+        q = optimal_q(mdp.with_rewards(effective_reward(tilted, weights)), tol=1e-12)
         return bool(q[0, 1] >= q[0, 0])
 
     return smallest_size(overtaken, 3 * gap), radius(gap, discount)

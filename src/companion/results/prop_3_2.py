@@ -115,7 +115,7 @@ def _one_case(rng: np.random.Generator, discount: float, epsilon: float) -> tupl
     for top in (height(epsilon, discount), sharp_height(epsilon)):
         lifted = q + top * lemma_c_1.bump(distance, radius)
         moved = mdp.with_rewards(inverse_bellman(lifted, mdp.transitions, discount))
-        after = optimal_q(moved, tol=1e-13)
+        after = optimal_q(moved, tol=1e-12)
         result += [np.abs(moved.rewards - mdp.rewards).max(), after[0, 1] - after[0, 0]]
     return tuple(result)
 

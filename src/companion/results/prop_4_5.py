@@ -25,8 +25,8 @@ uses: tuple[str, ...] = ("lemma_4_2", "lemma_4_4", "thm_2_7")
 STATEMENT = r"""
 In the setting of Theorem 2.7 with fixed continuous weights as in Lemma 4.2, let the effective
 optimal action at $\mathbf{R}_0$ be unique in every state. Then every deterministic selection of
-effective optimal actions is continuous at $\mathbf{R}_0$ (pointwise convergence; the norm of a tuple
-is the largest of its sup norms). With finite $S$ and $A$ it is constant nearby.
+effective optimal actions is continuous at $\mathbf{R}_0$ (pointwise convergence; the norm of a
+tuple is the largest of its sup norms). With finite $S$ and $A$ it is constant nearby.
 
 *Mended hypothesis.* As in Theorem 2.7, uniqueness at $\mathbf{R}_0$ alone is enough.
 
@@ -44,7 +44,7 @@ def symbolic() -> Derivation:
     """Theorem 2.7 composed with the effective reward."""
     size, kappa, gamma = sympy.symbols("epsilon kappa gamma", positive=True)
     t = modulus(size, kappa, gamma)
-    inverse = identity(lemma_4_4.radius(kappa * t**2, gamma), size)
+    identity(lemma_4_4.radius(kappa * t**2, gamma), size)
     effective, each, limit = z3.Reals("effective each limit")
     prove(effective < limit, effective <= lemma_4_2.bound(each), each < limit)
     return Derivation(
@@ -65,7 +65,11 @@ def symbolic() -> Derivation:
                 "With a quadratic loss the optimal action moves by at most",
                 sympy.Eq(sympy.Symbol("t"), t, evaluate=False),
             ),
-            Step("for that is the distance whose radius is the size of the change:", inverse),
+            Step(
+                "for that is the distance $t$ at which the radius of Lemma 4.4, with the gap "
+                "$\\kappa t^2$, is the size of the change:",
+                r"\frac{(1-\gamma)\,\kappa t^2}{2} = \varepsilon",
+            ),
         ),
         scope="the composition for all reals (z3) and the modulus as the inverse of Lemma 4.4's "
         "radius (SymPy). Continuity itself is Theorem 2.7's proof.",
@@ -114,7 +118,7 @@ def _branches(rng: np.random.Generator, size: float, discount: float) -> tuple[f
 
 
 def _first_choice(mdp: FiniteMDP, reward: np.ndarray) -> int:
-    return int(optimal_q(mdp.with_rewards(reward), tol=1e-13)[0].argmax())
+    return int(optimal_q(mdp.with_rewards(reward), tol=1e-12)[0].argmax())
 
 
 def counterexample() -> Counterexample:
@@ -128,8 +132,8 @@ def counterexample() -> Counterexample:
         choices.append(_first_choice(mdp, effective_reward(rewards + change, weights)))
     return Counterexample(
         dropped="a unique effective optimal action at R0",
-        text="Each reward alone has a unique best action, but not the same one; mixed half and half "
-        "they tie. A change of 1e-9 in one of them decides.",
+        text="Each reward alone has a unique best action, but not the same one; mixed half and "
+        "half they tie. A change of 1e-9 in one of them decides.",
         evidence={"size": 1e-9, "action below": choices[0], "action above": choices[1]},
         fails=choices == [0, 1],
     )

@@ -113,7 +113,7 @@ def smallest_size(happens: Callable[[float], bool], upper: float) -> float:
 def split_reward(
     rng: np.random.Generator, effective: np.ndarray, count: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Random rewards ``(K, S, A)`` and positive weights ``(S, K)`` whose mixture is ``effective``."""
+    """Random rewards ``(K, S, A)`` and positive weights ``(S, K)`` that mix to ``effective``."""
     weights = rng.dirichlet(np.full(count, 2.0), size=effective.shape[0])
     rewards = rng.normal(size=(count, *effective.shape))
     return rewards + effective - effective_reward(rewards, weights), weights

@@ -136,7 +136,7 @@ def _branches(size: float, discount: float) -> tuple[float, ...]:
     curvature = 3.0
     distance = modulus(size, curvature, discount) * (1 - 1e-10)
     mdp = two_branches(curvature * distance**2, discount)
-    choices = [int(optimal_q(m, tol=1e-13)[0].argmax()) for m in (mdp, tilt(mdp, size))]
+    choices = [int(optimal_q(m, tol=1e-12)[0].argmax()) for m in (mdp, tilt(mdp, size))]
     return distance * abs(choices[1] - choices[0]), size, curvature, discount
 
 

@@ -6,7 +6,8 @@ from typing import Any
 import numpy as np
 import scipy.sparse as sp
 from numpy.typing import ArrayLike
-from scipy.sparse.linalg import splu
+from scipy.sparse.csgraph import reverse_cuthill_mckee
+from scipy.sparse.linalg import LinearOperator, gmres, splu
 from scipy.special import logsumexp
 
 from companion.theory._checks import (
@@ -23,6 +24,13 @@ from companion.theory.rational import exact_optimal_q, solve_policy
 
 UNIT_ROUNDOFF = np.finfo(np.float64).eps / 2
 MAX_NEWTON_STEPS = 1000
+# Up to so many states a direct solve is cheaper than looking for something better.
+DIRECT_STATES = 200
+SWEEPS_PER_STEP = 30
+SWEEP_REDUCTION = 0.01
+FIRST_SWEEPS = 150
+MAX_SWEEPS = 20_000
+KRYLOV_SIZE = 50
 
 # A backup maps Q (S, A) to the state values (S,) and to the policy that attains them:
 # action indices (S,) if it is deterministic, probabilities (S, A) otherwise.
@@ -45,7 +53,7 @@ def optimal_q(mdp: FiniteMDP, tol: float = 1e-9) -> Array:
     """
     if mdp.exact:
         return exact_optimal_q(mdp, optimal_q(_as_float(mdp), tol))
-    return _fixed_point(mdp, _maximum, positive("tol", tol), scale=0.0)
+    return _fixed_point(mdp, _maximum, positive("tol", tol), entropy=0.0)
 
 
 def soft_optimal_q(mdp: FiniteMDP, temperature: float, tol: float = 1e-9) -> Array:
@@ -64,8 +72,8 @@ def soft_optimal_q(mdp: FiniteMDP, temperature: float, tol: float = 1e-9) -> Arr
             spread = logsumexp((q - best[:, None]) / alpha, axis=1)
         return best + alpha * spread, softmax_policy(q, alpha)
 
-    scale = alpha * float(np.log(mdp.n_actions))
-    return _fixed_point(_as_float(mdp), backup, positive("tol", tol), scale)
+    entropy = alpha * float(np.log(mdp.n_actions))
+    return _fixed_point(_as_float(mdp), backup, positive("tol", tol), entropy)
 
 
 def evaluate_policy(mdp: FiniteMDP, policy: ArrayLike) -> Array:
@@ -126,21 +134,100 @@ def _maximum(q: Array) -> tuple[Array, Array]:
     return np.take_along_axis(q, best[:, None], axis=1)[:, 0], best
 
 
-def _fixed_point(mdp: FiniteMDP, backup: Backup, tol: float, scale: float) -> Array:
-    """Newton's method on backup(R + γPV) = V; each step is one step of policy iteration."""
-    gamma = mdp.discount
-    values = np.zeros(mdp.n_states)
+def _fixed_point(mdp: FiniteMDP, backup: Backup, tol: float, entropy: float) -> Array:
+    """Newton's method on backup(R + γPV) = V; each step is one step of policy iteration.
+
+    The certificate holds for any V, so the Newton equations may be solved as roughly, and V moved
+    by any constant, as is good for speed and for rounding.
+    """
+    gamma, evaluate = mdp.discount, _Evaluator(mdp)
+    values, q = np.zeros(mdp.n_states), mdp.rewards
+    reward_size = np.abs(mdp.rewards).max() + entropy
     for _ in range(MAX_NEWTON_STEPS):
-        q = mdp.rewards + gamma * mdp.next_values(values)
         backed_up, policy = backup(q)
         residual = backed_up - values
-        low, high = residual.min(), residual.max()
-        size = np.abs(backed_up).max() + scale
-        certifiable = 2 * (mdp.max_successors + 4) * UNIT_ROUNDOFF * size
-        if gamma * (high - low) / 2 <= max((1 - gamma) * tol, gamma * certifiable):
-            return q + gamma / (1 - gamma) * (low + high) / 2
-        values = values + _solver(policy_transitions(mdp, policy), gamma)(residual)
+        middle, width = _midrange(residual), gamma * np.ptp(residual) / 2
+        size = reward_size + np.abs(values).max()
+        if width <= (1 - gamma) * tol or _is_rounding(width, gamma * size, mdp):
+            return q + gamma / (1 - gamma) * middle
+        values = values + evaluate(policy_transitions(mdp, policy), residual - middle)
+        values -= _midrange(values)
+        q = mdp.rewards + gamma * mdp.next_values(values)
     raise ArithmeticError(f"no convergence after {MAX_NEWTON_STEPS} policy iterations")
+
+
+def _midrange(x: Array) -> Any:
+    return (x.min() + x.max()) / 2
+
+
+def _is_rounding(width: float, size: float, mdp: FiniteMDP) -> bool:
+    """Whether a residual may be nothing but the rounding of sums of numbers up to `size`."""
+
+    def floor(terms: int) -> float:
+        return 2 * (terms + 4) * UNIT_ROUNDOFF * size
+
+    # Counting the successors reads the whole matrix, so the cheap bound goes first.
+    return width <= floor(mdp.n_states) and width <= floor(mdp.max_successors)
+
+
+class _Evaluator:
+    """Solves (I − γP)x = b well enough for Newton's method, by the cheapest means that works.
+
+    Sweeps first (modified policy iteration, Puterman and Shin 1978): they suffice where the chain
+    mixes or ends soon. Then GMRES, which copes with a few slow modes in a large chain; where it
+    fails, sweeps again until they have cost what LU would, and then LU.
+    """
+
+    def __init__(self, mdp: FiniteMDP) -> None:
+        self.discount = mdp.discount
+        self.sweeps = 0
+        self.lu_cost = 0.0 if mdp.n_states <= DIRECT_STATES else np.inf
+        self.krylov = True
+
+    def __call__(self, transitions: Any, right: Array) -> Array:
+        if self.lu_cost == np.inf and self.sweeps >= FIRST_SWEEPS:
+            self.lu_cost = _lu_cost(transitions)
+        if self.sweeps >= self.lu_cost:
+            return _solver(transitions, self.discount)(right)
+        if self.sweeps >= FIRST_SWEEPS and self.krylov:
+            solution, self.krylov = _gmres(transitions, self.discount, right)
+            if self.krylov:
+                return solution
+        return self._sweep(transitions, right)
+
+    def _sweep(self, transitions: Any, right: Array) -> Array:
+        """Σ_k (γP)^k b, cut where the rest is small but for a constant."""
+        total, rest = right.copy(), right
+        goal = SWEEP_REDUCTION * np.ptp(right)
+        for _ in range(SWEEPS_PER_STEP):
+            rest = self.discount * (transitions @ rest)
+            total += rest
+            self.sweeps += 1
+            if np.ptp(rest) <= goal:
+                break
+        return total
+
+
+def _lu_cost(transitions: Any) -> float:
+    """A rough price of factoring I − γP, in sweeps: S w² operations for bandwidth w."""
+    states = transitions.shape[0]
+    if not sp.issparse(transitions):
+        return states / 20  # S³ fast operations against S² slow ones
+    order = reverse_cuthill_mckee(sp.csr_matrix(transitions))
+    place = np.empty(states)
+    place[order] = np.arange(states)
+    rows = np.repeat(np.arange(states), np.diff(transitions.indptr))
+    bandwidth = np.abs(place[rows] - place[transitions.indices]).max()
+    return min(MAX_SWEEPS, states * bandwidth**2 / transitions.nnz)
+
+
+def _gmres(transitions: Any, discount: float, right: Array) -> tuple[Array, bool]:
+    """A solution of (I − γP)x = b, and whether it is one."""
+    system = LinearOperator(
+        transitions.shape, matvec=lambda x: x - discount * (transitions @ x), dtype=np.float64
+    )
+    solution, info = gmres(system, right, rtol=1e-3, restart=KRYLOV_SIZE, maxiter=1)
+    return solution, info == 0
 
 
 def _solver(transitions: Any, discount: float) -> Callable[[Array], Array]:

@@ -106,7 +106,9 @@ def effective_reward(rewards: ArrayLike, weights: ArrayLike) -> Array:
 def expected_next(transitions: Any, values: Array) -> Array:
     """Σ_t P(t | s, a) values(t), shape (S, A), for dense or sparse transitions."""
     if not sp.issparse(transitions):
-        return transitions @ values
+        # One matrix-vector product; over three axes NumPy would run S small ones.
+        flat = transitions.reshape(-1, values.size) @ values
+        return flat.reshape(transitions.shape[:2])
     if not is_exact(values):
         return (transitions @ values).reshape(values.size, -1)
     rows = zip(transitions.indptr, transitions.indptr[1:], strict=False)
@@ -129,6 +131,9 @@ def _transitions(given: Any, *, exact: bool) -> Any:
 
 def _sparse_transitions(matrix: sp.csr_array, *, exact: bool) -> sp.csr_array:
     matrix = matrix.astype(np.float64)
+    if max(matrix.nnz, *matrix.shape) < 2**31:  # halves the memory that a product reads
+        indices, starts = matrix.indices.astype(np.int32), matrix.indptr.astype(np.int32)
+        matrix = sp.csr_array((matrix.data, indices, starts), shape=matrix.shape)
     refuse("transitions.data", matrix.data, ~(matrix.data >= 0), "must be finite and not negative")
     totals = np.asarray(matrix.sum(axis=1))
     off = np.abs(totals - 1) > (0 if exact else ROW_SUM_TOLERANCE)

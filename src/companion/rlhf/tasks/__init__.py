@@ -1,1 +1,20 @@
-"""Tasks as text: deceptive reasoning, instruction following, alignment."""
+"""The families of tasks: ``deceptive``."""
+
+from companion.errors import CompanionError
+from companion.rlhf.tasks import deceptive
+from companion.rlhf.tasks.base import SPLITS, Component, Task, Verdict
+
+__all__ = ["SPLITS", "TASKS", "Component", "Task", "Verdict", "get_task"]
+
+TASKS = {task.name: task for task in (deceptive.TASK,)}
+
+
+def get_task(name: str) -> Task:
+    """The task of that name.
+
+    Raises:
+        CompanionError: if there is none.
+    """
+    if name not in TASKS:
+        raise CompanionError(f"task: no {name!r}, only {', '.join(TASKS)}")
+    return TASKS[name]
