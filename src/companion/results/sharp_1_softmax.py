@@ -16,6 +16,7 @@ ITEM = "Fact 1"
 TITLE = "The sharp softmax bound"
 CHAPTER = 8
 uses: tuple[str, ...] = ("prop_4_3",)
+implies: tuple[str, ...] = ("lemma_c_2", "prop_4_7")
 
 STATEMENT = r"""
 Let $p \propto \rho\, e^{x/\alpha}$ and $q \propto \rho\, e^{y/\alpha}$ be distributions on finitely
@@ -127,7 +128,9 @@ def _odds_of_a_set() -> None:
 
 def numeric(rng: np.random.Generator, pairs: int = 400) -> tuple[Check, ...]:
     """Random references and logits, two actions that attain it, and two branches for ever."""
-    rows, attaining, branches = [], [], []
+    rows: list[tuple[Any, ...]] = []
+    attaining: list[tuple[Any, ...]] = []
+    branches = []
     for temperature in (0.05, 0.3, 1.0, 4.0):
         for size in 10.0 ** np.linspace(-4, 1.5, 12):
             span = temperature * size
@@ -148,7 +151,7 @@ def numeric(rng: np.random.Generator, pairs: int = 400) -> tuple[Check, ...]:
     return (*checks, Check("move of the soft policy, branches", "==", moved, claimed, columns))
 
 
-def _check(name: str, relation: Any, rows: list[tuple[float, ...]]) -> Check:
+def _check(name: str, relation: Any, rows: list[tuple[Any, ...]]) -> Check:
     temperature, span, moved = np.array(rows).T
     columns = {
         "temperature": temperature,

@@ -88,7 +88,9 @@ def numeric(
     scaled = np.concatenate([10.0 ** np.linspace(-4, 1.5, 23), half_width(np.array(ties))])
     rows = [(x * b, b, m, _bandit_move(x * b, b, m)) for b in betas for m in ties for x in scaled]
     epsilon, beta, m, moved = np.array(rows).T
-    trees = [(x * b, b, 2**d, _tree_move(x * b, b, d)) for b in betas for d in (1, 3) for x in scaled]
+    trees = [
+        (x * b, b, 2**d, _tree_move(x * b, b, d)) for b in betas for d in (1, 3) for x in scaled
+    ]
     tree_epsilon, tree_beta, tree_m, tree_moved = np.array(trees).T
     return (
         _check("move of the optimum, m answers", epsilon, beta, m, moved),
@@ -116,7 +118,7 @@ def _tree_move(epsilon: float, beta: float, depth: int) -> float:
         rewards[-1][0, 0] = bonus
         tree = TokenTree("ab", depth, rewards, end_of_sequence=None)
         optimum.append(tree.completion_probabilities(tree.soft_optimal_policy(beta, reference)))
-    return float(total_variation(*optimum))
+    return float(total_variation(optimum[0], optimum[1]))
 
 
 def counterexample() -> Counterexample:

@@ -97,7 +97,7 @@ def symbolic() -> Derivation:
         z3.Sum([x * y for x, y in zip(p, squares, strict=True)]) - mean * mean <= 1,
         *(x >= 0 for x in p),
         z3.Sum(p) == 1,
-        *(z3.And(0 <= y, y <= 1) for y in squares),
+        *(z3.And(y >= 0, y <= 1) for y in squares),
     )
     return Derivation(
         steps=(
@@ -220,7 +220,9 @@ def numeric(rng: np.random.Generator) -> tuple[Check, ...]:
         Check("linear programme", "==", np.array(programme), np.array(values)),
         Check("support function", "==", np.array(corners), np.array(values)),
         Check("slope between kinks", "==", np.array(slopes), np.array(inner)),
-        Check("slope of the soft value", "==", np.array(finite), np.array(gradient), tolerance=1e-6),
+        Check(
+            "slope of the soft value", "==", np.array(finite), np.array(gradient), tolerance=1e-6
+        ),
         _curvature_check(rng),
         _kinks_check(rng),
     )
