@@ -1,6 +1,5 @@
 """Fact 5, beyond the paper: the reward-policy map as the gradient of a support function."""
 
-from itertools import product
 from typing import Any
 
 import numpy as np
@@ -14,7 +13,9 @@ from companion.results.elementary import maximum
 from companion.results.samples import DISCOUNTS, random_transitions
 from companion.theory import (
     FiniteMDP,
+    deterministic_policies,
     evaluate_policy,
+    occupancy,
     optimal_q,
     policy_breakpoints,
     soft_optimal_q,
@@ -60,17 +61,9 @@ def slope_along(occupancy: np.ndarray, direction: np.ndarray) -> float:
     return float((occupancy * direction).sum())
 
 
-def occupancy(mdp: FiniteMDP, policy: np.ndarray, start: np.ndarray) -> np.ndarray:
-    """Discounted occupancy ``(S, A)`` of a policy ``(S, A)`` from a start distribution ``(S,)``."""
-    kernel = np.einsum("sa,sat->st", policy, mdp.transitions)
-    visits = np.linalg.solve(np.eye(mdp.n_states) - mdp.discount * kernel.T, start)
-    return visits[:, None] * policy
-
-
 def vertices(mdp: FiniteMDP, start: np.ndarray) -> np.ndarray:
     """Occupancies ``(A ** S, S, A)`` of all deterministic policies, among them every vertex."""
-    choices = product(range(mdp.n_actions), repeat=mdp.n_states)
-    policies = (np.eye(mdp.n_actions)[list(choice)] for choice in choices)
+    policies = deterministic_policies(mdp.n_states, mdp.n_actions)
     return np.array([occupancy(mdp, policy, start) for policy in policies])
 
 

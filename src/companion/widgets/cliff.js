@@ -1,6 +1,5 @@
 // The policy over m tied answers when the first gets a bonus, with entropy weight β.
 // Sliders for bonus and temperature are logarithmic; their left end is exactly 0.
-const SVG = "http://www.w3.org/2000/svg";
 const LOWEST = { bonus: -4, temperature: -3 }; // powers of ten next to 0
 const STEP = 0.05;
 const PANEL = [44, 218, 300, 180]; // left, bottom, width, height of a plot in its picture
@@ -21,32 +20,6 @@ function fromSlider(name, position) {
 
 function toSlider(name, value) {
   return value === 0 ? LOWEST[name] - STEP : Math.log10(value);
-}
-
-function short(x) {
-  return x === 0 ? "0" : Number(x.toPrecision(2)).toString();
-}
-
-function node(parent, name, attributes = {}, text = "") {
-  const element = document.createElementNS(SVG, name);
-  for (const [key, value] of Object.entries(attributes)) element.setAttribute(key, value);
-  element.textContent = text;
-  parent.append(element);
-  return element;
-}
-
-function slider(parent, id, label, attributes) {
-  const row = document.createElement("div");
-  const caption = document.createElement("label");
-  const input = document.createElement("input");
-  const value = document.createElement("output");
-  caption.textContent = label;
-  caption.htmlFor = value.htmlFor = input.id = id;
-  input.type = "range";
-  Object.assign(input, attributes);
-  row.append(caption, input, value);
-  parent.append(row);
-  return { input, value };
 }
 
 function drawPolicy(svg, m, p) {
@@ -99,7 +72,7 @@ function drawCliff(svg, m, bonus, beta) {
 function render({ model, el }) {
   const id = `cliff-${Math.random().toString(36).slice(2)}`;
   const root = document.createElement("div");
-  root.className = "cliff-explorer";
+  root.className = "explorer";
   const scale = (name) => ({ min: LOWEST[name] - STEP, max: 0, step: STEP });
   const answers = slider(root, `${id}-m`, "Tied answers m", { min: 2, max: 10, step: 1 });
   const bonus = slider(root, `${id}-e`, "Bonus ε for the first", scale("bonus"));

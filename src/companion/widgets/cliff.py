@@ -1,11 +1,9 @@
 """The explorer of chapter 4: how far the policy jumps when one of m tied answers gets a bonus."""
 
-from pathlib import Path
-
 import anywidget
 import traitlets
 
-_HERE = Path(__file__).parent
+from companion.widgets.source import browser_code
 
 
 class CliffExplorer(anywidget.AnyWidget):
@@ -20,8 +18,7 @@ class CliffExplorer(anywidget.AnyWidget):
         temperature: weight β of the entropy, 0 (plain optimum) to 1.
     """
 
-    _esm = _HERE / "cliff.js"
-    _css = _HERE / "cliff.css"
+    _esm, _css = browser_code("cliff")
     answers = traitlets.Int(4, min=2, max=10).tag(sync=True)
     bonus = traitlets.Float(0.001, min=0, max=1).tag(sync=True)
     temperature = traitlets.Float(0.0, min=0, max=1).tag(sync=True)
