@@ -45,7 +45,7 @@ def symbolic() -> Derivation:
             z3.Sum(list(w)) == 1,
         )
     w1, w2, delta = sympy.symbols("w_1 w_2 Delta", real=True)
-    same = identity(sympy.expand(w1 * delta + w2 * delta + (1 - w1 - w2) * delta), bound(delta))
+    same = identity(w1 * delta + w2 * delta + (1 - w1 - w2) * delta, bound(delta))
     return Derivation(
         steps=(
             Step(

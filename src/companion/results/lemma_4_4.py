@@ -55,7 +55,7 @@ def symbolic() -> Derivation:
         gamma < 1,
     )
     delta, discount = sympy.symbols("Delta gamma", positive=True)
-    same = identity(lemma_4_2.bound(radius(delta, discount)), lemma_2_5.radius(delta, discount))
+    identity(lemma_4_2.bound(radius(delta, discount)), lemma_2_5.radius(delta, discount))
     return Derivation(
         steps=(
             Step(
@@ -68,7 +68,12 @@ def symbolic() -> Derivation:
                 "continuous map followed by an upper hemi-continuous one (Lemma 2.5).",
                 r"A^*_{\mathrm{eff}}(s; \mathbf{R}) = A^*(s; R_{\mathrm{eff}}(\mathbf{R}))",
             ),
-            Step("A tuple within the radius moves the effective reward by at most the same.", same),
+            Step(
+                "A tuple within the radius leaves the effective reward within that of Lemma 2.5.",
+                r"\lVert R_{\mathrm{eff}} - R_{\mathrm{eff}, 0} \rVert_\infty \le "
+                r"\max_k \lVert R_k - R_{0,k} \rVert_\infty < "
+                + sympy.latex(lemma_2_5.radius(delta, discount)),
+            ),
             Step(
                 "So an action that trails by $\\Delta$ still trails (Proposition 4.3).",
                 r"|Q - Q_0| \le "

@@ -33,8 +33,8 @@ def bound(tuple_distance: Any, discount: Any) -> Any:
 
 def symbolic() -> Derivation:
     """Lemma 4.2 followed by Proposition 2.4; the constants multiply."""
-    delta, gamma = sympy.symbols("delta gamma", positive=True)
-    composed = identity(prop_2_4.bound(lemma_4_2.bound(delta), gamma), bound(delta, gamma))
+    delta, gamma, moved = sympy.symbols(r"delta gamma \delta_{\mathrm{eff}}", positive=True)
+    identity(prop_2_4.bound(lemma_4_2.bound(delta), gamma), bound(delta, gamma))
     q, effective, each, discount = z3.Reals("q effective each gamma")
     prove(
         q <= bound(each, discount),
@@ -49,9 +49,14 @@ def symbolic() -> Derivation:
             Step(
                 "The effective reward moves by at most $\\delta = \\max_k \\lVert R_k - R'_k "
                 "\\rVert_\\infty$ (Lemma 4.2).",
-                sympy.Le(sympy.Symbol(r"\delta_{eff}"), lemma_4_2.bound(delta), evaluate=False),
+                sympy.Le(moved, lemma_4_2.bound(delta), evaluate=False),
             ),
-            Step("Put this into Proposition 2.4; its bound increases with its argument.", composed),
+            Step(
+                "Put this into Proposition 2.4; its bound increases with its argument.",
+                r"\lVert Q^*_{\mathrm{eff}} - Q'^*_{\mathrm{eff}} \rVert_\infty \le "
+                rf"{sympy.latex(prop_2_4.bound(moved, gamma))} \le "
+                rf"{sympy.latex(bound(delta, gamma))}",
+            ),
         ),
         scope="the composition as an identity (SymPy) and as an inequality for all reals (z3).",
     )

@@ -44,7 +44,7 @@ def symbolic() -> Derivation:
     """Theorem 2.7 composed with the effective reward."""
     size, kappa, gamma = sympy.symbols("epsilon kappa gamma", positive=True)
     t = modulus(size, kappa, gamma)
-    inverse = identity(lemma_4_4.radius(kappa * t**2, gamma), size)
+    identity(lemma_4_4.radius(kappa * t**2, gamma), size)
     effective, each, limit = z3.Reals("effective each limit")
     prove(effective < limit, effective <= lemma_4_2.bound(each), each < limit)
     return Derivation(
@@ -65,7 +65,11 @@ def symbolic() -> Derivation:
                 "With a quadratic loss the optimal action moves by at most",
                 sympy.Eq(sympy.Symbol("t"), t, evaluate=False),
             ),
-            Step("for that is the distance whose radius is the size of the change:", inverse),
+            Step(
+                "for that is the distance $t$ at which the radius of Lemma 4.4, with the gap "
+                "$\\kappa t^2$, is the size of the change:",
+                r"\frac{(1-\gamma)\,\kappa t^2}{2} = \varepsilon",
+            ),
         ),
         scope="the composition for all reals (z3) and the modulus as the inverse of Lemma 4.4's "
         "radius (SymPy). Continuity itself is Theorem 2.7's proof.",

@@ -16,6 +16,7 @@ ITEM = "Fact 1"
 TITLE = "The sharp softmax bound"
 CHAPTER = 8
 uses: tuple[str, ...] = ("prop_4_3",)
+implies: tuple[str, ...] = ("lemma_c_2", "prop_4_7")
 
 STATEMENT = r"""
 Let $p \propto \rho\, e^{x/\alpha}$ and $q \propto \rho\, e^{y/\alpha}$ be distributions on finitely

@@ -1,6 +1,5 @@
 """Fact 4, beyond the paper: how far rewards may move before the policy changes, exactly."""
 
-from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -193,8 +192,7 @@ def _tree_flip(gap: float, discount: float, depth: int, end_only: bool) -> float
         root = _tree(gap, discount, depth, size, end_only).optimal_q()[0][0]
         return bool(root[1] >= root[0])
 
-    happens: Callable[[float], bool] = flipped
-    return smallest_size(happens, 3 * gap)
+    return smallest_size(flipped, 3 * gap)
 
 
 def _tree_exact(gap: float, discount: float, depth: int, end_only: bool) -> float:

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import scipy.sparse as sp
 from numpy.typing import ArrayLike
+from scipy.sparse.csgraph import reverse_cuthill_mckee
 from scipy.sparse.linalg import LinearOperator, gmres, splu
 from scipy.special import logsumexp
 
@@ -27,7 +28,8 @@ MAX_NEWTON_STEPS = 1000
 DIRECT_STATES = 200
 SWEEPS_PER_STEP = 30
 SWEEP_REDUCTION = 0.01
-MAX_SWEEPS = 2000
+FIRST_SWEEPS = 150
+MAX_SWEEPS = 20_000
 KRYLOV_SIZE = 50
 
 # A backup maps Q (S, A) to the state values (S,) and to the policy that attains them:
@@ -172,24 +174,26 @@ class _Evaluator:
     """Solves (I − γP)x = b well enough for Newton's method, by the cheapest means that works.
 
     Sweeps first (modified policy iteration, Puterman and Shin 1978): they suffice where the chain
-    mixes or ends soon. Slow chains use them up and then get GMRES, which copes with a few slow
-    modes in a large chain that LU cannot factor, and where that fails, too, LU.
+    mixes or ends soon. Then GMRES, which copes with a few slow modes in a large chain; where it
+    fails, sweeps again until they have cost what LU would, and then LU.
     """
 
     def __init__(self, mdp: FiniteMDP) -> None:
         self.discount = mdp.discount
-        self.sweeps_left = MAX_SWEEPS if mdp.n_states > DIRECT_STATES else 0
-        self.try_krylov = mdp.n_states > DIRECT_STATES
+        self.sweeps = 0
+        self.lu_cost = 0.0 if mdp.n_states <= DIRECT_STATES else np.inf
+        self.krylov = True
 
     def __call__(self, transitions: Any, right: Array) -> Array:
-        if self.sweeps_left > 0:
-            return self._sweep(transitions, right)
-        if self.try_krylov:
-            solution, failed = _gmres(transitions, self.discount, right)
-            if not failed:
+        if self.lu_cost == np.inf and self.sweeps >= FIRST_SWEEPS:
+            self.lu_cost = _lu_cost(transitions)
+        if self.sweeps >= self.lu_cost:
+            return _solver(transitions, self.discount)(right)
+        if self.sweeps >= FIRST_SWEEPS and self.krylov:
+            solution, self.krylov = _gmres(transitions, self.discount, right)
+            if self.krylov:
                 return solution
-            self.try_krylov = False
-        return _solver(transitions, self.discount)(right)
+        return self._sweep(transitions, right)
 
     def _sweep(self, transitions: Any, right: Array) -> Array:
         """Σ_k (γP)^k b, cut where the rest is small but for a constant."""
@@ -198,18 +202,32 @@ class _Evaluator:
         for _ in range(SWEEPS_PER_STEP):
             rest = self.discount * (transitions @ rest)
             total += rest
-            self.sweeps_left -= 1
+            self.sweeps += 1
             if np.ptp(rest) <= goal:
                 break
         return total
 
 
+def _lu_cost(transitions: Any) -> float:
+    """A rough price of factoring I − γP, in sweeps: S w² operations for bandwidth w."""
+    states = transitions.shape[0]
+    if not sp.issparse(transitions):
+        return states / 20  # S³ fast operations against S² slow ones
+    order = reverse_cuthill_mckee(sp.csr_matrix(transitions))
+    place = np.empty(states)
+    place[order] = np.arange(states)
+    rows = np.repeat(np.arange(states), np.diff(transitions.indptr))
+    bandwidth = np.abs(place[rows] - place[transitions.indices]).max()
+    return min(MAX_SWEEPS, states * bandwidth**2 / transitions.nnz)
+
+
 def _gmres(transitions: Any, discount: float, right: Array) -> tuple[Array, bool]:
+    """A solution of (I − γP)x = b, and whether it is one."""
     system = LinearOperator(
         transitions.shape, matvec=lambda x: x - discount * (transitions @ x), dtype=np.float64
     )
     solution, info = gmres(system, right, rtol=1e-3, restart=KRYLOV_SIZE, maxiter=1)
-    return solution, info != 0
+    return solution, info == 0
 
 
 def _solver(transitions: Any, discount: float) -> Callable[[Array], Array]:
