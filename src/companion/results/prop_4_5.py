@@ -11,6 +11,7 @@ from companion.results.base import Check, Counterexample, Derivation, Step, iden
 from companion.results.samples import (
     DISCOUNTS,
     mixtures,
+    smallest_size,
     split_reward,
     tilt,
     two_branches,
@@ -93,24 +94,26 @@ def numeric(rng: np.random.Generator, repeats: int = 80) -> tuple[Check, ...]:
     return (
         Check("policies moved", "==", np.array(moved), still, {"discount": np.array(discounts)}),
         Check(
-            "move of the optimal action, branches",
-            "<=",
+            "largest move of the optimal action, branches",
+            "==",
             distance,
             modulus(size, curvature, discount),
             columns,
-            attained=True,
         ),
     )
 
 
 def _branches(rng: np.random.Generator, size: float, discount: float) -> tuple[float, ...]:
+    """The largest distance of two actions that moving both rewards by the size still swaps."""
     curvature = 3.0
-    distance = modulus(size, curvature, discount) * (1 - 1e-10)
-    mdp = two_branches(curvature * distance**2, discount)
-    rewards, weights = split_reward(rng, mdp.rewards, count=2)
-    tilted = rewards + tilt(mdp, size).rewards - mdp.rewards
-    choices = [_first_choice(mdp, effective_reward(r, weights)) for r in (rewards, tilted)]
-    return distance * abs(choices[1] - choices[0]), size, curvature, discount
+    shift = tilt(two_branches(0.0, discount), size).rewards - two_branches(0.0, discount).rewards
+
+    def stays(distance: float) -> bool:
+        mdp = two_branches(curvature * distance**2, discount)
+        rewards, weights = split_reward(rng, mdp.rewards, count=2)
+        return _first_choice(mdp, effective_reward(rewards + shift, weights)) == 0
+
+    return smallest_size(stays, 10.0), size, curvature, discount
 
 
 def _first_choice(mdp: FiniteMDP, reward: np.ndarray) -> int:
