@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 import sympy
 import z3
+from sympy.printing.latex import LatexPrinter
 
 Relation = Literal["<=", ">=", "=="]
 
@@ -31,7 +32,7 @@ class Step:
     @property
     def latex(self) -> str:
         """The formula as LaTeX (a string is taken as LaTeX already), fit for KaTeX."""
-        return self.formula if isinstance(self.formula, str) else sympy.latex(self.formula)
+        return self.formula if isinstance(self.formula, str) else tex(self.formula)
 
     def _repr_markdown_(self) -> str:
         return f"{self.text}\n\n$$\n{self.latex}\n$$\n"
@@ -148,6 +149,19 @@ def _solve(*constraints: z3.BoolRef) -> z3.Solver:
     solver.set("timeout", _TIMEOUT_MS)
     solver.add(*constraints)
     return solver
+
+
+def tex(expression: sympy.Basic) -> str:
+    """LaTeX of a SymPy expression, to be put into the formula of a step."""
+    return _Printer({"order": "rev-lex"}).doprint(expression)
+
+
+class _Printer(LatexPrinter):
+    """Sums as people write them: 1 + γ, but m − 1."""
+
+    def _as_ordered_terms(self, expr: sympy.Add, order: str | None = None) -> list[sympy.Expr]:
+        terms = super()._as_ordered_terms(expr, order)
+        return sorted(terms, key=lambda term: bool(term.as_coeff_Mul()[0].is_negative))
 
 
 def require(condition: Any, statement: str) -> None:

@@ -8,7 +8,16 @@ import sympy
 import z3
 
 from companion.results import prop_2_4
-from companion.results.base import Check, Counterexample, Derivation, Step, identity, prove, require
+from companion.results.base import (
+    Check,
+    Counterexample,
+    Derivation,
+    Step,
+    identity,
+    prove,
+    require,
+    tex,
+)
 from companion.results.elementary import absolute, maximum
 from companion.results.samples import (
     DISCOUNTS,
@@ -73,8 +82,9 @@ def symbolic() -> Derivation:
         margin > 0,
     )
     delta, discount = sympy.symbols("Delta gamma", positive=True)
-    rho = radius(delta, discount)
-    lost = identity(delta - 2 * prop_2_4.bound(rho, discount), sympy.Integer(0))
+    rho = sympy.Symbol("rho", positive=True)
+    lead = delta - 2 * prop_2_4.bound(rho, discount)
+    lost = identity(sympy.solve(lead, rho)[0], radius(delta, discount)).rhs
     return Derivation(
         steps=(
             Step(
@@ -100,12 +110,12 @@ def symbolic() -> Derivation:
             Step(
                 "With numbers: an action that loses $\\Delta$ at $R_0$ still loses at $R$ while "
                 "both values move by less than $\\Delta/2$, that is while",
-                sympy.Lt(sympy.Symbol(r"\lVert{R - R_0}\rVert_\infty"), rho, evaluate=False),
+                r"\lVert R - R_0 \rVert_\infty < " + tex(radius(delta, discount)),
             ),
             Step(
-                "At the radius itself the worst case, two branches tilted against each other for "
-                "ever, has lost its whole lead.",
-                lost,
+                "At the radius itself the worst case, two branches tilted by $\\rho$ against each "
+                "other for ever, has lost its whole lead.",
+                rf"{tex(lead)} = 0 \iff \rho = {tex(lost)}",
             ),
         ),
         scope="the two inequalities for all reals (z3), the attaining case as an identity (SymPy). "

@@ -6,7 +6,16 @@ import numpy as np
 import sympy
 import z3
 
-from companion.results.base import Check, Counterexample, Derivation, Step, identity, prove, require
+from companion.results.base import (
+    Check,
+    Counterexample,
+    Derivation,
+    Step,
+    identity,
+    prove,
+    require,
+    tex,
+)
 from companion.results.elementary import absolute, maximum
 from companion.results.lemma_c_1 import bump
 from companion.results.samples import DISCOUNTS, tied_mdp, two_branches
@@ -80,8 +89,8 @@ def symbolic() -> Derivation:
     _size_of_reward_change()
     _lifted_action_leads()
 
-    eps, gamma, gap, height = sympy.symbols("epsilon gamma g phi", nonnegative=True)
-    dv, q = sympy.symbols(r"\Delta{V} Q_0", real=True)
+    eps, gamma, gap, height = sympy.symbols("varepsilon gamma g varphi", nonnegative=True)
+    dv, q = sympy.symbols("Delta_V Q_0", real=True)
     change = eps * height - gamma * dv
     worst = identity(eps - gamma * (-eps), bound(eps, gamma))
     tied = identity((q + eps) - (q + eps * height), lead(0, eps, height))
@@ -104,24 +113,28 @@ def symbolic() -> Derivation:
             ),
             Step(
                 "The maximum over actions rises by something between 0 and $\\varepsilon$, so "
-                "with $0 \\le \\Delta V \\le \\varepsilon$ the reward changes by",
-                sympy.Eq(sympy.Symbol(r"\Delta{R}"), change, evaluate=False),
+                "with $0 \\le \\Delta_V \\le \\varepsilon$ the reward changes by",
+                r"\Delta_R = \varepsilon\varphi - \gamma\Delta_V, \qquad "
+                r"-\gamma\varepsilon \le \Delta_R \le \varepsilon",
             ),
             Step(
-                "which lies between $-\\gamma\\varepsilon$ and $\\varepsilon$: at most the "
-                "paper's bound, and even at most $\\varepsilon$.",
-                sympy.Le(sympy.Abs(change), sharp_bound(eps), evaluate=False),
+                "which is at most the paper's bound, and even at most $\\varepsilon$.",
+                rf"\left|{tex(change)}\right| \le {tex(sharp_bound(eps))} "
+                rf"\le {tex(bound(eps, gamma))}",
             ),
             Step(
                 "The paper's constant is what a perturbation of $Q$ of either sign can need: up "
                 "by $\\varepsilon$ at one pair, down by $\\varepsilon$ in the next state.",
                 worst,
             ),
-            Step("The lifted action now leads every action that was tied with it by", tied),
+            Step(
+                "The lifted action now leads every action that was tied with it by",
+                rf"Q_\varepsilon(s_0, a_2) - Q_\varepsilon(s_0, a_j) = {tex(tied.rhs)}",
+            ),
             Step(
                 "and every action that trailed by $g > 0$ by at least $g$. Both leads are "
                 "positive since $\\varphi < 1$ there, so $a_2$ is the only optimal action.",
-                trailing,
+                rf"Q_\varepsilon(s_0, a_2) - Q_\varepsilon(s_0, a') = {tex(trailing.rhs)} \ge g",
             ),
             Step(
                 "The reward change vanishes with $\\varepsilon$, the distance from $a_1$ to "

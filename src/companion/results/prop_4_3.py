@@ -7,7 +7,15 @@ import sympy
 import z3
 
 from companion.results import lemma_4_2, prop_2_4
-from companion.results.base import Check, Counterexample, Derivation, Step, identity, prove
+from companion.results.base import (
+    Check,
+    Counterexample,
+    Derivation,
+    Step,
+    identity,
+    prove,
+    tex,
+)
 from companion.results.samples import mixtures
 from companion.theory import FiniteMDP, effective_reward, optimal_q
 
@@ -49,9 +57,14 @@ def symbolic() -> Derivation:
             Step(
                 "The effective reward moves by at most $\\delta = \\max_k \\lVert R_k - R'_k "
                 "\\rVert_\\infty$ (Lemma 4.2).",
-                sympy.Le(sympy.Symbol(r"\delta_{eff}"), lemma_4_2.bound(delta), evaluate=False),
+                r"\lVert R_{\mathrm{eff}} - R'_{\mathrm{eff}} \rVert_\infty \le "
+                + tex(lemma_4_2.bound(delta)),
             ),
-            Step("Put this into Proposition 2.4; its bound increases with its argument.", composed),
+            Step(
+                "Put this into Proposition 2.4; its bound increases with its argument.",
+                r"\lVert Q^*_{\mathrm{eff}}(\mathbf{R}) - Q^*_{\mathrm{eff}}(\mathbf{R}') "
+                r"\rVert_\infty \le " + tex(composed.rhs),
+            ),
         ),
         scope="the composition as an identity (SymPy) and as an inequality for all reals (z3).",
     )

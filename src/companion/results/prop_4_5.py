@@ -7,7 +7,15 @@ import sympy
 import z3
 
 from companion.results import lemma_4_2, lemma_4_4, thm_2_7
-from companion.results.base import Check, Counterexample, Derivation, Step, identity, prove
+from companion.results.base import (
+    Check,
+    Counterexample,
+    Derivation,
+    Step,
+    identity,
+    prove,
+    tex,
+)
 from companion.results.samples import (
     DISCOUNTS,
     mixtures,
@@ -43,9 +51,10 @@ def modulus(tuple_distance: Any, curvature: Any, discount: Any) -> Any:
 
 def symbolic() -> Derivation:
     """Theorem 2.7 composed with the effective reward."""
-    size, kappa, gamma = sympy.symbols("epsilon kappa gamma", positive=True)
-    t = modulus(size, kappa, gamma)
-    inverse = identity(lemma_4_4.radius(kappa * t**2, gamma), size)
+    size, kappa, gamma, t = sympy.symbols("varepsilon kappa gamma t", positive=True)
+    at_distance = lemma_4_4.radius(kappa * t**2, gamma)
+    square = modulus(size, kappa, gamma) ** 2
+    identity(at_distance.subs(t, modulus(size, kappa, gamma)), size)
     effective, each, limit = z3.Reals("effective each limit")
     prove(effective < limit, effective <= lemma_4_2.bound(each), each < limit)
     return Derivation(
@@ -63,10 +72,10 @@ def symbolic() -> Derivation:
                 r"M(\mathbf{R})(s) \to a^*(s) \text{ as } \mathbf{R} \to \mathbf{R}_0",
             ),
             Step(
-                "With a quadratic loss the optimal action moves by at most",
-                sympy.Eq(sympy.Symbol("t"), t, evaluate=False),
+                "With a quadratic loss the optimal action moves by at most the distance whose "
+                "radius is the size of the change.",
+                rf"{tex(at_distance)} = \varepsilon \iff t = \sqrt{{{tex(square)}}}",
             ),
-            Step("for that is the distance whose radius is the size of the change:", inverse),
         ),
         scope="the composition for all reals (z3) and the modulus as the inverse of Lemma 4.4's "
         "radius (SymPy). Continuity itself is Theorem 2.7's proof.",

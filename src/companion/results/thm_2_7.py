@@ -15,6 +15,7 @@ from companion.results.base import (
     Step,
     identity,
     prove,
+    tex,
 )
 from companion.results.elementary import absolute, sqrt
 from companion.results.samples import (
@@ -55,9 +56,10 @@ def modulus(size: Any, curvature: Any, discount: Any) -> Any:
 
 def symbolic() -> Derivation:
     """Upper hemi-continuity at a single point is continuity; the modulus inverts the radius."""
-    size, kappa, gamma = sympy.symbols("epsilon kappa gamma", positive=True)
-    t = modulus(size, kappa, gamma)
-    inverse = identity(lemma_2_5.radius(kappa * t**2, gamma), size)
+    size, kappa, gamma, t = sympy.symbols("varepsilon kappa gamma t", positive=True)
+    at_distance = lemma_2_5.radius(kappa * t**2, gamma)
+    square = modulus(size, kappa, gamma) ** 2
+    identity(at_distance.subs(t, modulus(size, kappa, gamma)), size)
 
     q_far, q_best, q0_far, q0_best, gap, move = z3.Reals("qf qb q0f q0b gap move")
     prove(
@@ -94,14 +96,13 @@ def symbolic() -> Derivation:
                 "distance and the optimal action of $R$ any of them, every selection is "
                 "continuous at $R_0$; nothing was asked of other rewards.",
                 r"\lVert R - R_0 \rVert_\infty < "
-                + sympy.latex(lemma_2_5.radius(sympy.Function("Delta")(sympy.Symbol("t")), gamma)),
+                + tex(lemma_2_5.radius(sympy.Function("Delta")(t), gamma)),
             ),
             Step(
-                "With a quadratic loss $\\Delta(t) = \\kappa t^2$ this radius is exactly the size "
-                "$\\varepsilon$ of the change at",
-                sympy.Eq(sympy.Symbol("t"), t, evaluate=False),
+                "With a quadratic loss $\\Delta(t) = \\kappa t^2$ this radius is the size "
+                "$\\varepsilon$ of the change exactly at",
+                rf"{tex(at_distance)} = \varepsilon \iff t = \sqrt{{{tex(square)}}}",
             ),
-            Step("Check: put that distance back into the radius.", inverse),
         ),
         scope="the inequality behind continuity and the one behind the modulus for all reals "
         "(z3), the modulus as the inverse of the radius (SymPy). Cited: a continuous function on "
