@@ -29,15 +29,23 @@ def latex(formula: sympy.Basic) -> str:
 
 @dataclass(frozen=True)
 class Step:
-    """One line of a derivation: a sentence (Markdown) and what it says as a formula."""
+    """One line of a derivation: a sentence (Markdown) and what it says as a formula.
+
+    ``left`` is LaTeX for the left side of an equation that SymPy would print evaluated.
+    """
 
     text: str
     formula: sympy.Basic | str
+    left: str = ""
 
     @property
     def latex(self) -> str:
         """The formula as LaTeX (a string is taken as LaTeX already), fit for KaTeX."""
-        return self.formula if isinstance(self.formula, str) else latex(self.formula)
+        if isinstance(self.formula, str):
+            return self.formula
+        if self.left:
+            return f"{self.left} = {latex(self.formula.rhs)}"
+        return latex(self.formula)
 
     def _repr_markdown_(self) -> str:
         return f"{self.text}\n\n$$\n{self.latex}\n$$\n"

@@ -99,7 +99,11 @@ def symbolic() -> Derivation:
                 r" \implies \lVert Q_1 - Q_2 \rVert_\infty \le "
                 + sympy.latex(prop_4_3.bound(delta, discount)),
             ),
-            Step("Total variation is half the L1 distance; Lemma C.2 gives", total),
+            Step(
+                "Total variation is half the L1 distance; Lemma C.2 gives",
+                total,
+                left=r"\frac{1}{2} \cdot \frac{1}{\alpha} \cdot \frac{\delta}{1 - \gamma}",
+            ),
             Step(
                 "The constant is approached: of two branches for ever, lower the better one and "
                 "raise the other, each by $\\delta$, so that they change places. The policy moves "

@@ -83,16 +83,19 @@ def symbolic() -> Derivation:
             Step(
                 "Since $z - \\tanh z$ vanishes at 0 and increases, $\\tanh z \\le z$.",
                 below,
+                left=r"\frac{d}{dz} \left(z - \tanh z\right)",
             ),
             Step(
                 "The span is at most twice the sup norm $x$, and L1 is twice total variation: "
                 "this is Lemma C.2.",
                 lemma,
+                left=r"2 \cdot \frac{2x}{4\alpha}",
             ),
             Step(
                 "With $\\lVert Q_1 - Q_2 \\rVert_\\infty \\le y/(1-\\gamma)$ it is Proposition "
                 "4.7, in a sharper form.",
                 soft,
+                left=r"\tanh\left(\frac{1}{4\alpha} \cdot \frac{2y}{1 - \gamma}\right)",
             ),
         ),
         scope="the odds of a set for all reals (z3, the sums over the set and its complement as "

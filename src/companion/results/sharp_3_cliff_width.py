@@ -67,9 +67,17 @@ def symbolic() -> Derivation:
                 distance,
             ),
             Step("In $g = e^x$ this increases:", rising),
-            Step("up to the jump of Proposition 2.10, reached as $\\beta \\to 0$:", height),
-            Step("Its slope in $x$ at zero is", start),
-            Step("and half of the jump is reached at $x = \\log(m+1)$, nowhere else.", half),
+            Step(
+                "up to the jump of Proposition 2.10, reached as $\\beta \\to 0$:",
+                height,
+                left=r"\lim_{x \to \infty} d_{TV}",
+            ),
+            Step("Its slope in $x$ at zero is", start, left=r"d_{TV}'(0)"),
+            Step(
+                "and half of the jump is reached at $x = \\log(m+1)$, nowhere else.",
+                half,
+                left=r"d_{TV}\big|_{x = \log(m+1)}",
+            ),
             Step(
                 "At $x = 2\\log(m-1)$ it meets the sharp bound (with $k = m - 1$).",
                 touching,

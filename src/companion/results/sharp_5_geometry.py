@@ -124,6 +124,7 @@ def symbolic() -> Derivation:
                 "The variance of numbers in $[-1, 1]$ is at most 1. The gradient is Lipschitz "
                 "with the constant of Lemma C.2.",
                 constant,
+                left=r"\frac{1}{\alpha} \cdot \max \operatorname{Var}",
             ),
             Step(
                 "As $\\alpha \\to 0$ the smooth function becomes the support function; for two "

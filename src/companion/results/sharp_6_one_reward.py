@@ -94,7 +94,11 @@ def symbolic() -> Derivation:
     through = identity(prop_2_9.bound(e, g) / w, size_bound(e, g, w))
     return Derivation(
         steps=(
-            Step("The effective reward gains, at the pair $(s_0, a_2)$ only,", seen),
+            Step(
+                "The effective reward gains, at the pair $(s_0, a_2)$ only,",
+                seen,
+                left=r"w_k \cdot \eta + (1 - w_k) \cdot 0",
+            ),
             Step(
                 "Let $\\rho$ be the largest rise of an optimal value. In a state that is still "
                 "content with a pair other than $(s_0, a_2)$, the value rises by at most "
@@ -116,6 +120,7 @@ def symbolic() -> Derivation:
             Step(
                 "To hit a target of Proposition 2.9 exactly, divide the change by the weight.",
                 through,
+                left=r"\frac{1}{w_k} \cdot (1 + \gamma)\varepsilon",
             ),
         ),
         scope="every inequality for all reals (z3). No number of states, actions or rewards "

@@ -103,15 +103,28 @@ def symbolic() -> Derivation:
                 "\\sqrt{p(1-p)}$, at most $\\varepsilon/2$.",
                 half,
             ),
-            Step("Without the guard the normalised bonus has forgotten $\\varepsilon$:", free),
+            Step(
+                "Without the guard the normalised bonus has forgotten $\\varepsilon$:",
+                free,
+                left=r"\frac{\varepsilon}{\varepsilon\sqrt{p(1-p)}}",
+            ),
             Step("With it, it is at least what it is at $p = 1/2$,", least),
             Step(
                 "and as the cliff of fact 3 increases with the bonus, the move is at least "
                 "$w$ of that; without the guard",
                 no_guard,
+                left=r"w(2/\beta)",
             ),
-            Step("On the other side the bonus is at most $\\varepsilon/c$; by fact 1", guarded),
-            Step("whose slope at zero is all the continuity there is:", slope),
+            Step(
+                "On the other side the bonus is at most $\\varepsilon/c$; by fact 1",
+                guarded,
+                left=r"\tanh\left(\frac{1}{4\beta} \cdot \frac{\varepsilon}{c}\right)",
+            ),
+            Step(
+                "whose slope at zero is all the continuity there is:",
+                slope,
+                left=r"\frac{d}{d\varepsilon}\Big|_{\varepsilon = 0}",
+            ),
         ),
         scope="the rest points as identities for three answers (SymPy; the gradient has the same "
         "form for more), the bounds on the deviation and the bonus for all reals (z3), the rest "
