@@ -13,7 +13,7 @@ import papermill
 from papermill.engines import NBClientEngine, NotebookExecutionManager, papermill_engines
 from papermill.exceptions import strip_color
 
-CELL_TIMEOUT_S = 900
+CELL_TIMEOUT_S = 1800
 ENGINE = "companion"
 
 

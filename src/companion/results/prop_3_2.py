@@ -7,7 +7,15 @@ import sympy
 import z3
 
 from companion.results import lemma_c_1, prop_2_9
-from companion.results.base import Check, Counterexample, Derivation, Step, identity, prove
+from companion.results.base import (
+    Check,
+    Counterexample,
+    Derivation,
+    Step,
+    identity,
+    latex,
+    prove,
+)
 from companion.results.elementary import absolute
 from companion.results.samples import DISCOUNTS, tied_mdp, tilt, two_branches
 from companion.theory import inverse_bellman, optimal_q, stability_radius
@@ -67,17 +75,20 @@ def symbolic() -> Derivation:
         steps=(
             Step(
                 "Choose the height of the bump so that Proposition 2.9's bound is $\\varepsilon$.",
-                size,
+                rf"(1+\gamma)\,h = {latex(size.rhs)} \iff h = {latex(h)}",
             ),
             Step(
                 "With $\\delta = d(a_1, a_2)$ the bump vanishes at $a_1$.",
-                sympy.Eq(sympy.Symbol(r"\varphi_\delta(a_1)"), at_other, evaluate=False),
+                rf"\varphi_\delta(a_1) = {latex(at_other)}",
             ),
-            Step("As both actions were tied, $a_2$ now leads by", lead),
+            Step(
+                "As both actions were tied, $a_2$ now leads by the whole height.",
+                rf"Q'(s_0, a_2) - Q'(s_0, a_1) = {latex(lead.rhs)}",
+            ),
             Step(
                 "which is positive; so it is for every $\\delta > 0$, as the bump is below 1 off "
                 "its centre.",
-                sympy.Gt(prop_2_9.lead(0, h, sympy.Symbol(r"\varphi_\delta(a_1)")), 0),
+                sympy.Gt(prop_2_9.lead(0, h, sympy.Symbol("phi")), 0),
             ),
             Step(
                 "Since lifts and rises of the maximum are both between 0 and the height, the "

@@ -76,14 +76,13 @@ def symbolic() -> Derivation:
         )
     delta, rho = sympy.symbols("Delta rho", positive=True)
     discount = sympy.Symbol("gamma", positive=True)
-    same = identity(guaranteed(delta, discount), lemma_2_5.radius(delta, discount))
+    identity(guaranteed(delta, discount), lemma_2_5.radius(delta, discount))
     for depth in range(1, 6):
         step = rho + discount * (rho * delta / (2 * tree_radius(delta, discount, depth)))
         identity(step / rho, delta / (2 * tree_radius(delta, discount, depth + 1)))
-    worst = identity(
-        delta - 2 * tree_radius(delta, discount, 4) * sum(discount**t for t in range(4)),
-        sympy.Integer(0),
-    )
+    four_tokens = sum(discount**t for t in range(4))
+    worst = sympy.Eq(2 * rho * four_tokens, delta)
+    identity(sympy.solve(worst, rho)[0], tree_radius(delta, discount, 4))
     ratio = sympy.Symbol("gamma", positive=True)
     half = sympy.Rational(1, 2)
     series = sympy.summation(half ** sympy.Symbol("t"), (sympy.Symbol("t"), 0, sympy.oo))
@@ -92,14 +91,15 @@ def symbolic() -> Derivation:
     closed = (1 - ratio**depth_symbol) / (1 - ratio)
     for depth in range(1, 6):
         identity(closed.subs(depth_symbol, depth), delta / (2 * tree_radius(delta, ratio, depth)))
-    terminal = identity(delta - 2 * terminal_radius(delta), sympy.Integer(0))
+    terminal = sympy.Eq(2 * rho, delta)
+    identity(sympy.solve(terminal, rho)[0], terminal_radius(delta))
     return Derivation(
         steps=(
             Step(
                 "If rewards move by $\\rho$, every $Q$ moves by at most $\\rho/(1-\\gamma)$ "
                 "(Proposition 2.4), a gap by at most twice that. It stays positive within "
                 "Lemma 2.5's radius.",
-                same,
+                sympy.Lt(rho, guaranteed(delta, discount), evaluate=False),
             ),
             Step(
                 "In a tree the change of $Q$ with $h$ tokens to go is at most $\\rho S_h$, where "
@@ -109,8 +109,7 @@ def symbolic() -> Derivation:
             ),
             Step(
                 "A worst case: lower every reward after the first token's best choice by $\\rho$ "
-                "and raise every one after its rival. At the radius the lead is gone (four "
-                "tokens).",
+                "and raise every one after its rival. The lead is gone where (four tokens)",
                 worst,
             ),
             Step("With rewards at the end only, each side moves once:", terminal),

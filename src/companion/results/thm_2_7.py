@@ -41,8 +41,10 @@ def modulus(size: Any, curvature: Any, discount: Any) -> Any:
 def symbolic() -> Derivation:
     """Upper hemi-continuity at a single point is continuity; the modulus inverts the radius."""
     size, kappa, gamma = sympy.symbols("epsilon kappa gamma", positive=True)
-    t = modulus(size, kappa, gamma)
-    inverse = identity(lemma_2_5.radius(kappa * t**2, gamma), size)
+    t = sympy.Symbol("t", positive=True)
+    at_radius = sympy.Eq(lemma_2_5.radius(kappa * t**2, gamma), size)
+    furthest = sympy.Eq(t**2, modulus(size, kappa, gamma) ** 2)
+    identity(sympy.solve(at_radius, t**2)[0], furthest.rhs)
 
     q_far, q_best, q0_far, q0_best, gap, move = z3.Reals("qf qb q0f q0b gap move")
     prove(
@@ -83,10 +85,10 @@ def symbolic() -> Derivation:
             ),
             Step(
                 "With a quadratic loss $\\Delta(t) = \\kappa t^2$ this radius is exactly the size "
-                "$\\varepsilon$ of the change at",
-                sympy.Eq(sympy.Symbol("t"), t, evaluate=False),
+                "$\\varepsilon$ of the change where",
+                at_radius,
             ),
-            Step("Check: put that distance back into the radius.", inverse),
+            Step("Solved for the distance, this is the square-root law.", furthest),
         ),
         scope="the inequality behind continuity and the one behind the modulus for all reals "
         "(z3), the modulus as the inverse of the radius (SymPy). Cited: a continuous function on "

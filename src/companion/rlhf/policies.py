@@ -85,14 +85,24 @@ def new_policy(
 ) -> PreTrainedModel:
     """A policy with random weights drawn from ``seed``."""
     torch.manual_seed(seed)
-    config = _config(architecture, hidden_size, layers, len(tokenizer))
-    config.pad_token_id = tokenizer.pad_token_id
-    config.eos_token_id = tokenizer.eos_token_id
-    config.bos_token_id = None
+    config = policy_config(architecture, hidden_size, layers, tokenizer)
     return AutoModelForCausalLM.from_config(config, attn_implementation="sdpa")
 
 
-def _config(architecture: str, hidden: int, layers: int, vocabulary: int) -> PretrainedConfig:
+def policy_config(
+    architecture: str, hidden_size: int, layers: int, tokenizer: PreTrainedTokenizerBase
+) -> PretrainedConfig:
+    """Configuration of a policy or reward model that reads a tokenizer's words."""
+    config = _family_config(architecture, hidden_size, layers, len(tokenizer))
+    config.pad_token_id = tokenizer.pad_token_id
+    config.eos_token_id = tokenizer.eos_token_id
+    config.bos_token_id = None
+    return config
+
+
+def _family_config(
+    architecture: str, hidden: int, layers: int, vocabulary: int
+) -> PretrainedConfig:
     heads = max(1, hidden // _HEAD_SIZE)
     if architecture == "gpt2":
         return GPT2Config(

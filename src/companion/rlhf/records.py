@@ -24,6 +24,7 @@ import pandas as pd
 from companion.errors import CompanionError
 from companion.rlhf.distances import Distance, distribution_distance
 from companion.rlhf.experiment import Experiment
+from companion.rlhf.tasks import Task, get_task
 
 CHECKSUMS = "checksums.json"
 _PACKAGE = Path(__file__).parents[1]
@@ -83,9 +84,33 @@ class Record:
             policy: ``final`` or ``start``.
         """
         table = self.split(split)
-        column = {"final": "logprob", "start": "start_logprob"}[policy]
-        mass = np.exp(table[column]).groupby(table["label"]).sum()
+        mass = np.exp(table[_COLUMNS[policy]]).groupby(table["label"]).sum()
         return mass / table["prompt"].nunique()
+
+    def expected(self, component: str, split: str = "train", policy: str = "final") -> float:
+        """Exact mean of a reward component over a split; completions not scored count as 0."""
+        table = self.split(split)
+        return _mean_score(get_task(self.experiment.task), table, component, policy)
+
+    def evaluations(self, policy: str = "final") -> pd.Series:
+        """Exact scores of the task's held-out evaluations, by name."""
+        task = get_task(self.experiment.task)
+        scores = {}
+        for evaluation in task.evaluations:
+            rows = self.distribution["prompt"].isin(evaluation.prompts)
+            table = self.distribution[rows]
+            scores[evaluation.name] = _mean_score(task, table, evaluation.component, policy)
+        return pd.Series(scores, dtype=float)
+
+
+_COLUMNS = {"final": "logprob", "start": "start_logprob"}
+
+
+def _mean_score(task: Task, table: pd.DataFrame, component: str, policy: str) -> float:
+    pairs = zip(table["prompt"], table["completion"], strict=True)
+    scores = np.array([task.judge(component, p, c).score for p, c in pairs])
+    mass = np.exp(table[_COLUMNS[policy]].to_numpy())
+    return float((mass * scores).sum() / table["prompt"].nunique())
 
 
 def policy_distance(a: Record, b: Record, split: str = "train") -> Distance:

@@ -13,7 +13,7 @@ from filelock import FileLock
 from tqdm.auto import tqdm
 
 from companion.errors import CompanionError
-from companion.rlhf.experiment import Experiment, Start
+from companion.rlhf.experiment import Experiment, RewardModel, Spec, Start
 from companion.rlhf.records import (
     CorruptRecord,
     Record,
@@ -63,35 +63,58 @@ def sweep(
     root = _writable(root)
     wanted = list(experiments)
     missing = {e.id: e for e in wanted if _finished(root / e.id) is None}
-    starts = {e.start.id: e.start for e in missing.values() if not _has_start(root, e.start)}
     workers = jobs or os.cpu_count() or 1
-    _parallel(
-        [partial(prepare_start, s, root) for s in starts.values()], workers, "starts", progress
-    )
+    _parallel(_preparations(missing.values(), root), workers, "preparations", progress)
     _parallel([partial(run, e, root) for e in missing.values()], workers, "runs", progress)
     return [read_record(root / e.id) for e in wanted]
 
 
 def prepare_start(start: Start, root: Path | str) -> Path:
     """Folder of a supervised policy below ``root``; trains it unless it is there."""
-    from companion.rlhf.policies import quiet_and_offline
-    from companion.rlhf.sft import train_start
 
-    root = Path(root)
-    final = root / "starts" / start.id
-    (root / "starts").mkdir(parents=True, exist_ok=True)
-    with FileLock(root / "starts" / f".{start.id}.lock"):
+    def train(folder: Path) -> None:
+        from companion.rlhf.sft import train_start
+
+        train_start(start, folder)
+
+    return _prepare(start, Path(root) / "starts", train)
+
+
+def prepare_reward_model(model: RewardModel, root: Path | str) -> Path:
+    """Folder of a reward model below ``root``; trains it unless it is there."""
+
+    def train(folder: Path) -> None:
+        from companion.rlhf.reward_models import train_reward_model
+
+        train_reward_model(model, folder)
+
+    return _prepare(model, Path(root) / "reward_models", train)
+
+
+def _prepare(spec: Spec, shelf: Path, train: Callable[[Path], None]) -> Path:
+    from companion.rlhf.policies import quiet_and_offline
+
+    final = shelf / spec.id
+    shelf.mkdir(parents=True, exist_ok=True)
+    with FileLock(shelf / f".{spec.id}.lock"):
         if not final.exists():
             part = _fresh(final.with_suffix(".part"))
             with quiet_and_offline(threads=1):
-                train_start(start, part)
-            (part / "start.json").write_text(start.model_dump_json(indent=1) + "\n")
+                train(part)
+            (part / "spec.json").write_text(spec.model_dump_json(indent=1) + "\n")
             os.replace(part, final)
     return final
 
 
-def _has_start(root: Path, start: Start) -> bool:
-    return (root / "starts" / start.id).exists()
+def _preparations(experiments: Iterable[Experiment], root: Path) -> list[Callable[[], object]]:
+    """What runs share and still lack: supervised starts and reward models."""
+    tasks: dict[Path, Callable[[], object]] = {}
+    for experiment in experiments:
+        start, model = experiment.start, experiment.reward_model
+        tasks[root / "starts" / start.id] = partial(prepare_start, start, root)
+        if model is not None:
+            tasks[root / "reward_models" / model.id] = partial(prepare_reward_model, model, root)
+    return [task for path, task in tasks.items() if not path.exists()]
 
 
 def _train_into(experiment: Experiment, root: Path, path: Path, progress: bool) -> None:
@@ -101,10 +124,12 @@ def _train_into(experiment: Experiment, root: Path, path: Path, progress: bool) 
 
     wall, cpu = time.monotonic(), time.process_time()
     start = prepare_start(experiment.start, root)
+    model = experiment.reward_model
+    reward_model = prepare_reward_model(model, root) if model else None
     part = _fresh(path.with_suffix(".part"))
     (part / "experiment.json").write_text(experiment.model_dump_json(indent=1) + "\n")
     with quiet_and_offline(threads=1):
-        policy = train(experiment, start, part, progress)
+        policy = train(experiment, start, reward_model, part, progress)
         before, tokenizer = load(start)
         table = distribution_table(experiment.task, tokenizer, before, policy)
         if experiment.keep_policy:

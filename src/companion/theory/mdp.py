@@ -142,6 +142,6 @@ def _sparse_transitions(matrix: sp.csr_array, *, exact: bool) -> sp.csr_array:
 
 
 def _read_only(array: Array) -> Array:
-    view = array.view()
+    view = np.ascontiguousarray(array).view()
     view.flags.writeable = False
     return view
