@@ -1,6 +1,8 @@
 """The ``companion`` command."""
 
 import sys
+from pathlib import Path
+from typing import Annotated
 
 import typer
 
@@ -14,12 +16,70 @@ def companion() -> None:
     """Build the book, train its language models, read its records."""
 
 
+@app.command()
+def build(
+    chapters: Annotated[list[str] | None, typer.Argument(help="NN_name; all if none given")] = None,
+    param: Annotated[list[str] | None, typer.Option(help="NAME=VALUE, may be repeated")] = None,
+    jobs: Annotated[int, typer.Option(help="notebooks at a time; 0: one a core")] = 0,
+    cache: Annotated[Path | None, typer.Option(help="folder of executed chapters")] = None,
+    site: Annotated[bool, typer.Option(help="build the site, too")] = True,
+) -> None:
+    """Execute what changed, then build the book into _build/html."""
+    from companion.publish import build as book
+    from companion.publish.project import Project
+
+    parameters = book.parse_parameters(param or [])
+    book.build(Project.here(), chapters or (), parameters, jobs, cache, site)
+
+
+@app.command()
+def serve(port: Annotated[int, typer.Option(help="0: any free one")] = 8000) -> None:
+    """Show the built book at a local address."""
+    from companion.publish import serve as server
+    from companion.publish.project import Project
+
+    server.serve(Project.here(), port)
+
+
+@app.command()
+def run(
+    task: Annotated[str, typer.Argument(help="Family of tasks, such as deceptive.")],
+    tier: Annotated[str, typer.Option(help="Preset of sizes.")] = "tiny",
+    settings: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="FIELD=VALUE of Experiment, VALUE as YAML; repeatable."),
+    ] = None,
+    root: Annotated[Path, typer.Option(help="Folder of the records.")] = Path("runs"),
+) -> None:
+    """Train one language model and record the run."""
+    from companion.rlhf.commands import run_task
+
+    run_task(task, tier, settings or [], root)
+
+
+@app.command()
+def sweep(
+    file: Annotated[Path, typer.Argument(help="YAML with 'base' and 'grid'.")],
+    root: Annotated[Path, typer.Option(help="Folder of the records.")] = Path("runs"),
+    jobs: Annotated[int | None, typer.Option(help="Runs at a time; default: cores.")] = None,
+) -> None:
+    """Train what a grid of experiments still lacks."""
+    from companion.rlhf.commands import run_grid
+
+    run_grid(file, root, jobs)
+
+
 def main() -> None:
     """Run the command; a mistake the user can mend ends as one line and exit code 2."""
     try:
         app()
     except CompanionError as error:
         print(f"error: {error}", file=sys.stderr)
+        sys.exit(2)
+    except ModuleNotFoundError as error:
+        if (error.name or "").startswith("companion"):
+            raise
+        print(f"error: {error}; install policy-cliff-companion[book,rlhf]", file=sys.stderr)
         sys.exit(2)
 
 

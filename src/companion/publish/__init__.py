@@ -1,1 +1,4 @@
-"""From text notebooks to the book: execution, cache, Colab edition, site."""
+"""From text notebooks to the book: execution, its cache, the Colab edition and the site.
+
+Notebooks are files to this package; it never imports what is in them.
+"""

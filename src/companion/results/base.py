@@ -3,6 +3,7 @@
 ``prove`` and ``identity`` raise ``ProofError``, so a derivation that comes back is a proof.
 """
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -50,7 +51,7 @@ class Derivation:
     scope: str
 
     def _repr_markdown_(self) -> str:
-        lines = [f"{i}. {step._repr_markdown_()}" for i, step in enumerate(self.steps, start=1)]
+        lines = [f"**{i}.** {step._repr_markdown_()}" for i, step in enumerate(self.steps, start=1)]
         return "\n".join([*lines, f"*What is proved here:* {self.scope}"])
 
 
@@ -152,8 +153,9 @@ def _solve(*constraints: z3.BoolRef) -> z3.Solver:
 
 
 def tex(expression: sympy.Basic) -> str:
-    """LaTeX of a SymPy expression, to be put into the formula of a step."""
-    return _Printer({"order": "rev-lex"}).doprint(expression)
+    """LaTeX of a SymPy expression with the paper's letter forms: ε and φ in their round shapes."""
+    text = _Printer({"order": "rev-lex"}).doprint(expression)
+    return re.sub(r"\\(epsilon|phi)\b", r"\\var\1", text)
 
 
 class _Printer(LatexPrinter):

@@ -7,6 +7,7 @@ from companion.theory.bellman import (
     soft_optimal_q,
 )
 from companion.theory.breakpoints import PolicyBreakpoints, policy_breakpoints
+from companion.theory.geometry import deterministic_policies, occupancy
 from companion.theory.mdp import FiniteMDP, effective_reward
 from companion.theory.policies import (
     greedy_policy,
@@ -23,10 +24,12 @@ __all__ = [
     "PolicyBreakpoints",
     "StabilityRadius",
     "TokenTree",
+    "deterministic_policies",
     "effective_reward",
     "evaluate_policy",
     "greedy_policy",
     "inverse_bellman",
+    "occupancy",
     "optimal_actions",
     "optimal_q",
     "policy_breakpoints",

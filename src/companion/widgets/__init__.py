@@ -1,1 +1,6 @@
-"""Explorers that compute in the browser."""
+"""Explorers that compute in the browser, so that they work on a static page without a kernel."""
+
+from companion.widgets.cliff import CliffExplorer
+from companion.widgets.geometry import GeometryExplorer
+
+__all__ = ["CliffExplorer", "GeometryExplorer"]

@@ -1,1 +1,20 @@
-"""Tasks as text: deceptive reasoning, instruction following, alignment."""
+"""The families of tasks: ``deceptive``, ``instruction``, ``alignment``."""
+
+from companion.errors import CompanionError
+from companion.rlhf.tasks import alignment, deceptive, instruction
+from companion.rlhf.tasks.base import SPLITS, Component, Evaluation, Task, Verdict
+
+__all__ = ["SPLITS", "TASKS", "Component", "Evaluation", "Task", "Verdict", "get_task"]
+
+TASKS = {task.name: task for task in (deceptive.TASK, instruction.TASK, alignment.TASK)}
+
+
+def get_task(name: str) -> Task:
+    """The task of that name.
+
+    Raises:
+        CompanionError: if there is none.
+    """
+    if name not in TASKS:
+        raise CompanionError(f"task: no {name!r}, only {', '.join(TASKS)}")
+    return TASKS[name]

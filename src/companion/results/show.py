@@ -1,0 +1,63 @@
+"""How a result appears in a chapter: Markdown that book, live notebook and Colab render alike."""
+
+import re
+from types import ModuleType
+
+import numpy as np
+import pandas as pd
+import sympy
+from IPython.display import Markdown
+
+from companion.results.base import Check, Counterexample, tex
+
+
+def statement(result: ModuleType) -> Markdown:
+    """The statement of a result under its number in the paper and its title."""
+    # Markdown wants a displayed formula in a paragraph of its own.
+    text = re.sub(r"\s*\$\$(.+?)\$\$\s*", r"\n\n$$\n\1\n$$\n\n", result.STATEMENT, flags=re.DOTALL)
+    return Markdown(f"**{result.ITEM}.** *{result.TITLE}.*\n\n{text.strip()}")
+
+
+def formula(*parts: str | sympy.Basic) -> Markdown:
+    """A displayed formula, its parts LaTeX or SymPy expressions."""
+    text = "".join(part if isinstance(part, str) else tex(part) for part in parts)
+    return Markdown(f"$$\n{text}\n$$")
+
+
+def verdicts(*checks: Check) -> Markdown:
+    """One line for each check: how many cases, the tightest, and whether the claim held."""
+    words = {"<=": "at most", ">=": "at least", "==": "equal to"}
+    table = pd.DataFrame(
+        {
+            "check": check.name,
+            "is": f"{words[check.relation]} the claim",
+            "cases": check.measured.size,
+            # Counts that are all zero, as claimed, have no ratio.
+            "tightest ratio": "–" if np.isnan(check.tightest) else f"{check.tightest:.10g}",
+            "holds": "yes" if check.holds else "**no**",
+        }
+        for check in checks
+    )
+    return Markdown(markdown_table(table))
+
+
+def dropped(counterexample: Counterexample) -> Markdown:
+    """What was dropped, what happens without it, and the numbers that show it."""
+    numbers = ", ".join(f"{name}: {value:.4g}" for name, value in counterexample.evidence.items())
+    outcome = (
+        "the claim fails, as it should" if counterexample.fails else "**the claim still holds**"
+    )
+    return Markdown(
+        f"**Dropped:** {counterexample.dropped}. {counterexample.text} ({numbers}.) "
+        f"Without the hypothesis {outcome}."
+    )
+
+
+def markdown_table(table: pd.DataFrame) -> str:
+    """A table of strings and numbers as Markdown, numbers to four digits."""
+    rows = [[str(name) for name in table.columns], ["---"] * len(table.columns)]
+    rows += [
+        [f"{cell:.4g}" if isinstance(cell, float) else str(cell) for cell in row]
+        for row in table.itertuples(index=False)
+    ]
+    return "\n".join("| " + " | ".join(row) + " |" for row in rows)

@@ -1,0 +1,231 @@
+"""The one specification of a training run; its identity is its content."""
+
+import hashlib
+import json
+import math
+from collections.abc import Iterable
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from companion.errors import CompanionError
+from companion.rlhf.tasks import get_task
+from companion.rlhf.tiers import TIERS, Scale
+
+
+def content_id(fields: dict[str, Any]) -> str:
+    """First 12 hexadecimal digits of the SHA-256 of the fields as canonical JSON."""
+    text = json.dumps(fields, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+class Spec(BaseModel):
+    """A frozen, validated specification that knows its content id."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    def __init__(self, **fields: Any) -> None:
+        try:
+            super().__init__(**fields)
+        except ValidationError as error:
+            raise CompanionError(f"{type(self).__name__}: {_first_problem(error)}") from None
+
+    @property
+    def id(self) -> str:
+        """What names this specification's folder: equal fields, equal id."""
+        return content_id(self.model_dump(mode="json"))
+
+
+def _first_problem(error: ValidationError) -> str:
+    problem = error.errors()[0]
+    where = ".".join(str(part) for part in problem["loc"])
+    message = str(problem["msg"]).removeprefix("Value error, ")
+    return f"{where}: {message} (got {problem['input']!r})" if where else message
+
+
+class Start(Spec):
+    """The supervised policy that runs start from, shared by all runs of one ``seed``."""
+
+    task: str
+    architecture: str
+    hidden_size: int
+    layers: int
+    steps: int
+    batch_size: int
+    learning_rate: float
+    traces: dict[str, float]
+    seed: int
+
+
+LEARNED = "learned"
+
+
+class RewardModel(Spec):
+    """A reward model to train on preferences of biased annotators.
+
+    Attributes:
+        task: family with preferences.
+        bias: strength of each of the annotators' biases, in units of the oracle's range.
+        pairs: number of preferences.
+        steps, batch_size, learning_rate, hidden_size, layers: how it is trained.
+        seed: of weights and preferences.
+    """
+
+    task: str
+    bias: dict[str, float]
+    pairs: int = Field(default=4000, ge=1)
+    steps: int = Field(default=300, ge=1)
+    batch_size: int = Field(default=64, ge=1)
+    learning_rate: float = Field(default=3e-3, gt=0)
+    hidden_size: int = Field(default=64, ge=8)
+    layers: int = Field(default=2, ge=1)
+    seed: int = Field(default=0, ge=0)
+
+    @model_validator(mode="after")
+    def _check(self) -> "RewardModel":
+        if get_task(self.task).preferences is None:
+            raise ValueError(f"task: {self.task!r} has no preferences")
+        return self
+
+
+class Experiment(Spec, Scale):
+    """One reinforcement-learning run from a supervised start.
+
+    Defaults of ``scale_rewards``, ``beta``, ``loss_type``, ``aggregation`` and ``entropy_coef``
+    are those of trl's GRPO trainer; sizes left out come from the tier.
+
+    Attributes:
+        task: name of the task family.
+        tier: preset of sizes, see ``tiers``.
+        trainer: ``grpo`` and ``rloo`` sample and are trl's; ``exact`` follows the expected
+            gradient over all completions of the grammar, with no sampling noise.
+        rewards: weight of each named reward component; ``learned`` is the ``reward_model``.
+        reward_model: what to train on preferences first, if ``rewards`` names it.
+        routes: w_k(s): by class of prompt (a prefix of its kind, ``*`` for any), the weight of
+            each component; each row sums to 1. ``None`` pays every component everywhere.
+        gate_rate: rate at which a learned gate moves the routes towards what pays (negative:
+            towards what is neglected); 0 keeps them.
+        leave_out: prompts of these kinds (prefixes) are not trained on.
+        beta: weight of KL(policy ‖ start).
+        scale_rewards: what GRPO (and ``exact``) divide advantages by: the standard deviation
+            within a prompt's group, within the batch, or nothing.
+        loss_type: trl's ``loss_type`` (``grpo`` only).
+        aggregation: how several rewards become one advantage (``grpo`` only).
+        entropy_coef: per-token entropy bonus (``grpo`` only).
+        optimizer: ``adam`` or ``sgd``, constant learning rate.
+        seed: of sampling and order of prompts; ``None`` takes ``sft_seed``.
+        sft_seed: of initial weights and demonstrations.
+        traces: mass of each kind of demonstration; ``None`` takes the task's.
+        eval_every: steps between measurements of the exact behaviour masses.
+        keep_policy: whether the record keeps the trained weights.
+    """
+
+    task: str
+    tier: str = "tiny"
+    trainer: Literal["grpo", "rloo", "exact"] = "grpo"
+    rewards: dict[str, float]
+    reward_model: RewardModel | None = None
+    routes: dict[str, dict[str, float]] | None = None
+    gate_rate: float = Field(default=0.0, allow_inf_nan=False)
+    leave_out: tuple[str, ...] = ()
+    beta: float = Field(default=0.0, ge=0, allow_inf_nan=False)
+    scale_rewards: Literal["group", "batch", "none"] = "group"
+    loss_type: Literal["grpo", "dr_grpo", "dapo", "bnpo"] = "dapo"
+    aggregation: Literal["sum_then_normalize", "normalize_then_sum"] = "sum_then_normalize"
+    entropy_coef: float = Field(default=0.0, ge=0, allow_inf_nan=False)
+    optimizer: Literal["adam", "sgd"] = "adam"
+    seed: int = Field(ge=0)
+    sft_seed: int = Field(default=0, ge=0)
+    traces: dict[str, float]
+    eval_every: int = Field(default=10, ge=1)
+    keep_policy: bool = False
+
+    @model_validator(mode="before")
+    @classmethod
+    def _fill(cls, fields: dict[str, Any]) -> dict[str, Any]:
+        tier = fields.get("tier", "tiny")
+        if tier not in TIERS:
+            raise ValueError(f"tier: no {tier!r}, only {', '.join(TIERS)}")
+        filled = {**TIERS[tier].model_dump(), **fields}
+        if filled.get("seed") is None:
+            filled["seed"] = filled.get("sft_seed", 0)
+        if filled.get("traces") is None and "task" in filled:
+            filled["traces"] = dict(get_task(filled["task"]).traces)
+        return filled
+
+    @model_validator(mode="after")
+    def _check(self) -> "Experiment":
+        task = get_task(self.task)
+        if not self.rewards:
+            raise ValueError("rewards: name at least one component")
+        for name, weight in self.rewards.items():
+            if name != LEARNED:
+                task.component(name)
+            if not math.isfinite(weight):
+                raise ValueError(f"rewards: weight of {name!r} is {weight}")
+        if (LEARNED in self.rewards) != (self.reward_model is not None):
+            raise ValueError("reward_model: needed if and only if rewards name 'learned'")
+        self._check_routes()
+        _check_masses("traces", self.traces, set(task.traces))
+        if self.batch_size % self.group_size:
+            raise ValueError(
+                f"batch_size: {self.batch_size} is not divisible by group_size {self.group_size}"
+            )
+        return self
+
+    def _check_routes(self) -> None:
+        if self.gate_rate and not self.routes:
+            raise ValueError("gate_rate: a gate needs routes to begin with")
+        kinds = sorted({get_task(self.task).kind(p) for p in self.prompts})
+        if len(self.prompts) * self.group_size < self.batch_size:
+            raise ValueError(f"leave_out: only {len(self.prompts)} prompts left, too few a batch")
+        for row, weights in (self.routes or {}).items():
+            _check_masses(f"routes.{row}", weights, set(self.rewards))
+        for kind in kinds if self.routes else ():
+            matching_route(self.routes or {}, kind)
+
+    @property
+    def prompts(self) -> tuple[str, ...]:
+        """The prompts to train on."""
+        task = get_task(self.task)
+        kept = (p for p in task.prompts["train"] if not task.kind(p).startswith(self.leave_out))
+        return tuple(kept) if self.leave_out else task.prompts["train"]
+
+    @property
+    def start(self) -> Start:
+        """The supervised policy this run starts from."""
+        return Start(
+            task=self.task,
+            architecture=self.architecture,
+            hidden_size=self.hidden_size,
+            layers=self.layers,
+            steps=self.sft_steps,
+            batch_size=self.sft_batch_size,
+            learning_rate=self.sft_learning_rate,
+            traces=self.traces,
+            seed=self.sft_seed,
+        )
+
+
+def matching_route(routes: Iterable[str], kind: str) -> str:
+    """The longest row that is a prefix of a prompt's kind, else ``*``.
+
+    Raises:
+        ValueError: if there is none.
+    """
+    rows = sorted((row for row in routes if kind.startswith(row)), key=len)
+    if rows:
+        return rows[-1]
+    if "*" not in set(routes):
+        raise ValueError(f"routes: no row for prompts of kind {kind!r}")
+    return "*"
+
+
+def _check_masses(field: str, masses: dict[str, float], known: set[str]) -> None:
+    unknown = sorted(set(masses) - known)
+    if unknown:
+        raise ValueError(f"{field}: no {unknown[0]!r}, only {', '.join(sorted(known))}")
+    if min(masses.values(), default=-1) < 0 or not math.isclose(sum(masses.values()), 1):
+        raise ValueError(
+            f"{field}: masses must be >= 0 and sum to 1, they sum to {sum(masses.values()):g}"
+        )

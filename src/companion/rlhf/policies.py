@@ -1,0 +1,145 @@
+"""Policies and their tokenizers: made from config, or loaded from a folder."""
+
+import contextlib
+import os
+import warnings
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import datasets
+import torch
+from huggingface_hub import constants as hub
+from tokenizers import Tokenizer, models, pre_tokenizers
+from transformers import (
+    AutoModelForCausalLM,
+    GPT2Config,
+    GPTNeoXConfig,
+    LlamaConfig,
+    PretrainedConfig,
+    PreTrainedModel,
+    PreTrainedTokenizerBase,
+    PreTrainedTokenizerFast,
+)
+from transformers.utils import logging as transformers_logging
+
+_SPECIAL = ("<pad>", "<eos>", "<unk>")
+_HEAD_SIZE = 16
+_MAX_POSITIONS = 128
+
+
+@contextlib.contextmanager
+def quiet_and_offline(threads: int) -> Iterator[None]:
+    """Look nothing up on a model hub, say nothing but errors, use so many threads."""
+    before = (hub.HF_HUB_OFFLINE, torch.get_num_threads(), transformers_logging.get_verbosity())
+    bars = (transformers_logging.is_progress_bar_enabled(), datasets.are_progress_bars_disabled())
+    hub.HF_HUB_OFFLINE = True
+    torch.set_num_threads(threads)
+    transformers_logging.set_verbosity_error()
+    transformers_logging.disable_progress_bar()
+    datasets.disable_progress_bars()
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", FutureWarning)
+            yield
+    finally:
+        hub.HF_HUB_OFFLINE = before[0]
+        torch.set_num_threads(before[1])
+        transformers_logging.set_verbosity(before[2])
+        if bars[0]:
+            transformers_logging.enable_progress_bar()
+        if not bars[1]:
+            datasets.enable_progress_bars()
+
+
+def word_tokenizer(texts: Iterable[str]) -> PreTrainedTokenizerFast:
+    """A tokenizer whose tokens are the words of the texts, separated by single spaces."""
+    words = sorted({word for text in texts for word in text.split()})
+    vocabulary = {word: i for i, word in enumerate([*_SPECIAL, *words])}
+    backend = Tokenizer(models.WordLevel(vocabulary, unk_token="<unk>"))
+    backend.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
+    return PreTrainedTokenizerFast(
+        tokenizer_object=backend,
+        pad_token="<pad>",
+        eos_token="<eos>",
+        unk_token="<unk>",
+        padding_side="left",
+        clean_up_tokenization_spaces=False,
+    )
+
+
+def encode(tokenizer: PreTrainedTokenizerBase, text: str) -> list[int]:
+    """Token ids of a text.
+
+    Raises:
+        ValueError: if they do not decode to the text: a reward would then read another text than
+            the policy wrote.
+    """
+    ids = tokenizer(text, add_special_tokens=False)["input_ids"]
+    if tokenizer.decode(ids, skip_special_tokens=True) != text:
+        raise ValueError(f"text: {text!r} decodes to {tokenizer.decode(ids)!r}")
+    return list(ids)
+
+
+def new_policy(
+    architecture: str, hidden_size: int, layers: int, tokenizer: PreTrainedTokenizerBase, seed: int
+) -> PreTrainedModel:
+    """A policy with random weights drawn from ``seed``."""
+    torch.manual_seed(seed)
+    config = policy_config(architecture, hidden_size, layers, tokenizer)
+    return AutoModelForCausalLM.from_config(config, attn_implementation="sdpa")
+
+
+def policy_config(
+    architecture: str, hidden_size: int, layers: int, tokenizer: PreTrainedTokenizerBase
+) -> PretrainedConfig:
+    """Configuration of a policy or reward model that reads a tokenizer's words."""
+    config = _family_config(architecture, hidden_size, layers, len(tokenizer))
+    config.pad_token_id = tokenizer.pad_token_id
+    config.eos_token_id = tokenizer.eos_token_id
+    config.bos_token_id = None
+    return config
+
+
+def _family_config(
+    architecture: str, hidden: int, layers: int, vocabulary: int
+) -> PretrainedConfig:
+    heads = max(1, hidden // _HEAD_SIZE)
+    if architecture == "gpt2":
+        return GPT2Config(
+            vocab_size=vocabulary,
+            n_embd=hidden,
+            n_layer=layers,
+            n_head=heads,
+            n_positions=_MAX_POSITIONS,
+            resid_pdrop=0.0,
+            embd_pdrop=0.0,
+            attn_pdrop=0.0,
+        )
+    family = {"llama": LlamaConfig, "gpt_neox": GPTNeoXConfig}[architecture]
+    return family(
+        vocab_size=vocabulary,
+        hidden_size=hidden,
+        intermediate_size=4 * hidden if architecture == "gpt_neox" else 2 * hidden,
+        num_hidden_layers=layers,
+        num_attention_heads=heads,
+        max_position_embeddings=_MAX_POSITIONS,
+        tie_word_embeddings=True,
+    )
+
+
+def save(policy: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, folder: Path) -> None:
+    """Write policy and tokenizer to a folder that ``load`` reads."""
+    policy.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+
+
+def load(folder: Path) -> tuple[PreTrainedModel, PreTrainedTokenizerFast]:
+    """Policy and tokenizer from a folder.
+
+    The policy remembers the folder as its name: GRPO reads its KL reference from there.
+    """
+    policy = AutoModelForCausalLM.from_pretrained(str(folder), dtype=torch.float32)
+    return policy, PreTrainedTokenizerFast.from_pretrained(str(folder))
+
+
+os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")

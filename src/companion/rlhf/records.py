@@ -1,0 +1,209 @@
+"""Run records: a folder per run, written whole or not at all, checked whenever it is read.
+
+A folder holds ``experiment.json``, ``metrics.jsonl``, ``distribution.parquet`` and
+``provenance.json``; ``checksums.json`` lists them and is written last, before the folder takes
+its final name. No weights, unless the experiment asks to keep them (``policy/``).
+"""
+
+import hashlib
+import json
+import os
+import platform
+import subprocess
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cached_property
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from companion.errors import CompanionError
+from companion.rlhf.distances import Distance, distribution_distance
+from companion.rlhf.experiment import Experiment
+from companion.rlhf.tasks import Task, get_task
+
+CHECKSUMS = "checksums.json"
+_PACKAGE = Path(__file__).parents[1]
+_LIBRARIES = ("torch", "transformers", "trl", "numpy")
+
+
+class CorruptRecord(CompanionError):
+    """A record whose files are not those it was closed with."""
+
+
+@dataclass(frozen=True)
+class Record:
+    """A finished run on disk."""
+
+    path: Path
+
+    @cached_property
+    def experiment(self) -> Experiment:
+        """What was run."""
+        return Experiment(**json.loads((self.path / "experiment.json").read_text()))
+
+    @cached_property
+    def metrics(self) -> pd.DataFrame:
+        """One row per measurement: step, seconds, reward, exact behaviour masses."""
+        return pd.read_json(self.path / "metrics.jsonl", lines=True)
+
+    @cached_property
+    def distribution(self) -> pd.DataFrame:
+        """Every scored completion of every prompt.
+
+        Columns ``split``, ``prompt``, ``completion``, ``label``, ``start_logprob`` (the
+        supervised policy) and ``logprob`` (the trained one), natural logarithms.
+        """
+        return pd.read_parquet(self.path / "distribution.parquet")
+
+    @cached_property
+    def provenance(self) -> dict[str, Any]:
+        """Commit, lock, device, versions, seeds, wall and processor time in seconds."""
+        return json.loads((self.path / "provenance.json").read_text())
+
+    def split(self, name: str) -> pd.DataFrame:
+        """The part of ``distribution`` that is about one split.
+
+        Raises:
+            CompanionError: if the record has none of that name.
+        """
+        table = self.distribution[self.distribution["split"] == name]
+        if table.empty:
+            raise CompanionError(f"split: record {self.path.name} has no {name!r}")
+        return table.reset_index(drop=True)
+
+    def masses(self, split: str = "train", policy: str = "final") -> pd.Series:
+        """Exact probability of each behaviour label, averaged over the prompts of a split.
+
+        Args:
+            split: train, test or ood.
+            policy: ``final`` or ``start``.
+        """
+        table = self.split(split)
+        mass = np.exp(table[_COLUMNS[policy]]).groupby(table["label"]).sum()
+        return mass / table["prompt"].nunique()
+
+    def expected(self, component: str, split: str = "train", policy: str = "final") -> float:
+        """Exact mean of a reward component over a split; completions not scored count as 0."""
+        table = self.split(split)
+        return _mean_score(get_task(self.experiment.task), table, component, policy)
+
+    def evaluations(self, policy: str = "final") -> pd.Series:
+        """Exact scores of the task's held-out evaluations, by name."""
+        task = get_task(self.experiment.task)
+        scores = {}
+        for evaluation in task.evaluations:
+            rows = self.distribution["prompt"].isin(evaluation.prompts)
+            table = self.distribution[rows]
+            scores[evaluation.name] = _mean_score(task, table, evaluation.component, policy)
+        return pd.Series(scores, dtype=float)
+
+
+_COLUMNS = {"final": "logprob", "start": "start_logprob"}
+
+
+def _mean_score(task: Task, table: pd.DataFrame, component: str, policy: str) -> float:
+    pairs = zip(table["prompt"], table["completion"], strict=True)
+    scores = np.array([task.judge(component, p, c).score for p, c in pairs])
+    mass = np.exp(table[_COLUMNS[policy]].to_numpy())
+    return float((mass * scores).sum() / table["prompt"].nunique())
+
+
+def policy_distance(a: Record, b: Record, split: str = "train") -> Distance:
+    """Exact total variation between the trained policies of two records, with its bracket."""
+    return distribution_distance(a.split(split), b.split(split))
+
+
+def start_distance(record: Record, split: str = "train") -> Distance:
+    """Exact total variation between a trained policy and the supervised one it started from."""
+    table = record.split(split)
+    return distribution_distance(table, table, "logprob", "start_logprob")
+
+
+def read_record(path: Path) -> Record:
+    """Open a record after comparing every file with its checksum.
+
+    Raises:
+        CorruptRecord: if a file is missing, changed, or was never listed.
+    """
+    try:
+        listed = json.loads((path / CHECKSUMS).read_text())
+    except (OSError, ValueError):
+        raise CorruptRecord(f"{path}: no readable {CHECKSUMS}") from None
+    for name, digest in listed.items():
+        file = path / name
+        if not file.is_file() or _sha256(file) != digest:
+            raise CorruptRecord(f"{file}: missing or changed since it was written")
+    return Record(path)
+
+
+def close_record(part: Path, final: Path) -> None:
+    """Write the checksums of a finished run and give its folder the final name."""
+    files = sorted(p for p in part.rglob("*") if p.is_file())
+    sums = {p.relative_to(part).as_posix(): _sha256(p) for p in files}
+    (part / CHECKSUMS).write_text(json.dumps(sums, indent=1) + "\n")
+    os.replace(part, final)
+
+
+def set_aside(path: Path) -> Path:
+    """Move a corrupt record out of the way, keeping it; returns where it went."""
+    aside = path.with_name(f"{path.name}.corrupt-{time.time_ns()}")
+    os.replace(path, aside)
+    return aside
+
+
+def write_provenance(
+    path: Path, experiment: Experiment, device: str, wall_seconds: float, cpu_seconds: float
+) -> None:
+    """Record where a run comes from."""
+    facts = {
+        "id": experiment.id,
+        "commit": _commit(),
+        "lock_sha256": _lock(),
+        "source_sha256": source_digest(),
+        "device": device,
+        "versions": {name: version(name) for name in _LIBRARIES},
+        "python": platform.python_version(),
+        "seed": experiment.seed,
+        "sft_seed": experiment.sft_seed,
+        "wall_seconds": round(wall_seconds, 3),
+        "cpu_seconds": round(cpu_seconds, 3),
+    }
+    path.write_text(json.dumps(facts, indent=1) + "\n")
+
+
+def source_digest() -> str:
+    """SHA-256 over the laboratory's own source files."""
+    return _digest(sorted((_PACKAGE / "rlhf").rglob("*.py")))
+
+
+def _digest(files: Iterable[Path]) -> str:
+    total = hashlib.sha256()
+    for file in files:
+        total.update(file.name.encode() + b"\0" + file.read_bytes())
+    return total.hexdigest()
+
+
+def _sha256(file: Path) -> str:
+    with file.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def _lock() -> str | None:
+    candidates = (_PACKAGE / "_data" / "constraints.txt", _PACKAGE.parents[1] / "constraints.txt")
+    return next((_sha256(file) for file in candidates if file.is_file()), None)
+
+
+def _commit() -> str | None:
+    if "COMPANION_COMMIT" in os.environ:
+        return os.environ["COMPANION_COMMIT"]
+    command = ["git", "-C", str(_PACKAGE), "rev-parse", "HEAD"]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=10)
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return done.stdout.strip()

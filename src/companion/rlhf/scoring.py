@@ -1,0 +1,181 @@
+"""Exact probabilities of all completions of a prompt, in one pass that shares their prefixes.
+
+The completions form a tree of tokens. Prompt and tree go through the policy as one sequence in
+which every node attends to the prompt and to its own ancestors only, so a prefix that many
+completions share is computed once.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+
+import pandas as pd
+import torch
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+from companion.rlhf.policies import encode
+from companion.rlhf.tasks import SPLITS, get_task
+
+_PROMPTS_PER_PASS = 64
+
+
+@dataclass(frozen=True)
+class PrefixTree:
+    """Completions as a tree. Row 0 stands for the prompt's end, row i > 0 for node i - 1.
+
+    Attributes:
+        tokens: (nodes,) token of each node that has children.
+        depths: (nodes,) distance of a node from the prompt's end, counted from 0.
+        ancestors: (nodes, nodes) whether the row's node sees the column's (itself included).
+        rows, targets, owners: (steps,) each token of each completion: the row that predicts it,
+            the token, and the completion's number.
+        size: number of completions.
+    """
+
+    tokens: torch.Tensor
+    depths: torch.Tensor
+    ancestors: torch.Tensor
+    rows: torch.Tensor
+    targets: torch.Tensor
+    owners: torch.Tensor
+    size: int
+
+
+def prefix_tree(sequences: Sequence[Sequence[int]]) -> PrefixTree:
+    """Build the tree of token sequences; each ends with the end-of-sequence token."""
+    index: dict[tuple[int, ...], int] = {(): 0}
+    tokens: list[int] = []
+    parents: list[int] = []
+    depths: list[int] = []
+    steps: list[tuple[int, int, int]] = []
+    for owner, sequence in enumerate(sequences):
+        row = 0
+        for depth, token in enumerate(sequence):
+            steps.append((row, token, owner))
+            if depth == len(sequence) - 1:
+                break
+            prefix = tuple(sequence[: depth + 1])
+            if prefix not in index:
+                index[prefix] = len(tokens) + 1
+                tokens.append(token)
+                parents.append(row - 1)
+                depths.append(depth)
+            row = index[prefix]
+    ancestors = torch.eye(len(tokens), dtype=torch.bool)
+    for node, parent in enumerate(parents):
+        if parent >= 0:
+            ancestors[node] |= ancestors[parent]
+    rows, targets, owners = (torch.tensor(column) for column in zip(*steps, strict=True))
+    return PrefixTree(
+        torch.tensor(tokens, dtype=torch.long),
+        torch.tensor(depths, dtype=torch.long),
+        ancestors,
+        rows,
+        targets,
+        owners,
+        len(sequences),
+    )
+
+
+class Scorer:
+    """Scores fixed sets of completions for fixed prompts; made once, called per policy.
+
+    Args:
+        tokenizer: of the policies to score.
+        prompts: texts.
+        completions: for each prompt, the completions to score, as texts.
+    """
+
+    def __init__(
+        self,
+        tokenizer: PreTrainedTokenizerBase,
+        prompts: Sequence[str],
+        completions: Sequence[Sequence[str]],
+    ) -> None:
+        eos = tokenizer.eos_token_id
+
+        @cache
+        def tree(texts: tuple[str, ...]) -> PrefixTree:
+            return prefix_tree([[*encode(tokenizer, text), eos] for text in texts])
+
+        self._prompts = [encode(tokenizer, prompt) for prompt in prompts]
+        self._trees = [tree(tuple(texts)) for texts in completions]
+        self._batches = [
+            _Batch(
+                self._prompts[i : i + _PROMPTS_PER_PASS],
+                self._trees[i : i + _PROMPTS_PER_PASS],
+                tokenizer.pad_token_id,
+            )
+            for i in range(0, len(prompts), _PROMPTS_PER_PASS)
+        ]
+
+    def log_probabilities(self, policy: PreTrainedModel) -> list[torch.Tensor]:
+        """For each prompt, (completions,) log-probabilities, differentiable in the policy."""
+        return [lp for batch in self._batches for lp in batch.log_probabilities(policy)]
+
+
+def distribution_table(
+    task_name: str,
+    tokenizer: PreTrainedTokenizerBase,
+    start: PreTrainedModel,
+    final: PreTrainedModel,
+) -> pd.DataFrame:
+    """All completions of all prompts of a task with their log-probabilities under two policies.
+
+    Returns:
+        Columns ``split``, ``prompt``, ``completion``, ``label``, ``start_logprob``, ``logprob``.
+    """
+    task = get_task(task_name)
+    asked = [(split, prompt) for split in SPLITS for prompt in task.prompts[split]]
+    completions = [task.completions(prompt) for _, prompt in asked]
+    scorer = Scorer(tokenizer, [prompt for _, prompt in asked], completions)
+    with torch.no_grad():
+        columns = [torch.cat(scorer.log_probabilities(p)).cpu() for p in (start, final)]
+    rows = [
+        (split, prompt, text, task.behaviour(prompt, text))
+        for (split, prompt), texts in zip(asked, completions, strict=True)
+        for text in texts
+    ]
+    table = pd.DataFrame(rows, columns=["split", "prompt", "completion", "label"])
+    return table.assign(start_logprob=columns[0].numpy(), logprob=columns[1].numpy())
+
+
+class _Batch:
+    def __init__(self, prompts: list[list[int]], trees: list[PrefixTree], pad: int) -> None:
+        width = max(map(len, prompts))
+        nodes = max(len(tree.tokens) for tree in trees)
+        length = width + nodes
+        ids = torch.full((len(prompts), length), pad)
+        positions = torch.zeros(len(prompts), length, dtype=torch.long)
+        visible = torch.eye(length, dtype=torch.bool).repeat(len(prompts), 1, 1)
+        for i, (prompt, tree) in enumerate(zip(prompts, trees, strict=True)):
+            first, n, size = width - len(prompt), len(prompt), len(tree.tokens)
+            ids[i, first:width] = torch.tensor(prompt)
+            ids[i, width : width + size] = tree.tokens
+            positions[i, first:width] = torch.arange(n)
+            positions[i, width : width + size] = n + tree.depths
+            visible[i, first:width, first:width] = torch.ones(n, n).tril().bool()
+            visible[i, width : width + size, first:width] = True
+            visible[i, width : width + size, width : width + size] = tree.ancestors
+        self._ids, self._positions = ids, positions
+        self._visible, self._width, self._trees = visible, width, trees
+
+    def log_probabilities(self, policy: PreTrainedModel) -> list[torch.Tensor]:
+        device, dtype = policy.device, policy.dtype
+        mask = torch.zeros(self._visible.shape, dtype=dtype, device=device)
+        mask = mask.masked_fill(~self._visible.to(device), torch.finfo(dtype).min)
+        logits = policy(
+            input_ids=self._ids.to(device),
+            position_ids=self._positions.to(device),
+            attention_mask=mask[:, None],
+            use_cache=False,
+        ).logits[:, self._width - 1 :]
+        rows = torch.log_softmax(logits.double(), dim=-1)
+        return [self._collect(rows[i], tree) for i, tree in enumerate(self._trees)]
+
+    @staticmethod
+    def _collect(rows: torch.Tensor, tree: PrefixTree) -> torch.Tensor:
+        device = rows.device
+        steps = rows[tree.rows.to(device), tree.targets.to(device)]
+        total = torch.zeros(tree.size, dtype=rows.dtype, device=device)
+        return total.index_add(0, tree.owners.to(device), steps)

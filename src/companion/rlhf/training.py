@@ -1,0 +1,253 @@
+"""Reinforcement learning from a supervised start: trl's trainers and the exact gradient."""
+
+import json
+import shutil
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from datasets import Dataset
+from tqdm.auto import tqdm
+from transformers import (
+    PreTrainedModel,
+    PreTrainedTokenizerBase,
+    PrinterCallback,
+    TrainerCallback,
+    set_seed,
+)
+from trl import GRPOConfig, GRPOTrainer, RLOOConfig, RLOOTrainer
+
+from companion.rlhf.experiment import Experiment
+from companion.rlhf.policies import load
+from companion.rlhf.reward_models import LearnedReward
+from companion.rlhf.rewards import Rewards
+from companion.rlhf.scoring import Scorer
+from companion.rlhf.sft import quiet_arguments
+from companion.rlhf.tasks import get_task
+
+_STD_FLOOR = 1e-4  # what trl adds to the standard deviation it divides by
+_MAX_GRADIENT = 1.0  # trl's default clipping
+
+
+class Monitor:
+    """Measures exact behaviour masses on the training prompts and writes metrics as they come."""
+
+    def __init__(
+        self, experiment: Experiment, tokenizer: PreTrainedTokenizerBase, path: Path, bar: tqdm
+    ) -> None:
+        task = get_task(experiment.task)
+        prompts = experiment.prompts
+        completions = [task.completions(p) for p in prompts]
+        self.scorer = Scorer(tokenizer, prompts, completions)
+        self._labels = [
+            [task.behaviour(p, c) for c in cs] for p, cs in zip(prompts, completions, strict=True)
+        ]
+        self._names = task.labels
+        self._path = path
+        self._bar = bar
+        self.step = 0
+        self._began = time.monotonic()
+
+    def write(self, step: int, policy: PreTrainedModel, metrics: dict[str, float]) -> None:
+        """Append one line: step, seconds, exact masses of the labels, and other metrics."""
+        line = {"step": step, "seconds": round(time.monotonic() - self._began, 3), **metrics}
+        line |= self._masses(policy)
+        with self._path.open("a") as file:
+            file.write(json.dumps(line) + "\n")
+        self._bar.update(step - self.step)
+        self.step = step
+
+    def _masses(self, policy: PreTrainedModel) -> dict[str, float]:
+        with torch.no_grad():
+            log_probabilities = self.scorer.log_probabilities(policy)
+        masses = dict.fromkeys(self._names, 0.0)
+        for labels, lps in zip(self._labels, log_probabilities, strict=True):
+            for label, p in zip(labels, lps.exp().tolist(), strict=True):
+                masses[label] += p / len(log_probabilities)
+        outside = max(0.0, 1 - sum(masses.values()))
+        return {**{f"mass/{k}": v for k, v in masses.items()}, "mass/outside": outside}
+
+
+def train(
+    experiment: Experiment,
+    start: Path,
+    reward_model: Path | None,
+    folder: Path,
+    progress: bool = False,
+) -> PreTrainedModel:
+    """Train from the policy saved in ``start``; metrics go to ``folder/metrics.jsonl``."""
+    policy, tokenizer = load(start)
+    rewards = Rewards(experiment, LearnedReward(reward_model) if reward_model else None)
+    with tqdm(total=experiment.steps, unit="step", disable=not progress) as bar:
+        monitor = Monitor(experiment, tokenizer, folder / "metrics.jsonl", bar)
+        set_seed(experiment.seed)
+        if experiment.trainer == "exact":
+            reference, _ = load(start)
+            _train_exactly(experiment, policy, reference, rewards, monitor)
+        else:
+            monitor.write(0, policy, {})
+            callbacks = [_Log(monitor, rewards)]
+            sampling_trainer(experiment, policy, tokenizer, rewards, folder, callbacks).train()
+            shutil.rmtree(folder / "trainer", ignore_errors=True)
+        if monitor.step < experiment.steps:
+            monitor.write(experiment.steps, policy, rewards.gate())
+    return policy
+
+
+def sampling_trainer(
+    experiment: Experiment,
+    policy: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
+    rewards: Rewards,
+    folder: Path,
+    callbacks: Sequence[TrainerCallback] = (),
+) -> GRPOTrainer | RLOOTrainer:
+    """The trl trainer that an experiment asks for, ready to train ``policy``."""
+    common = {
+        **quiet_arguments(folder / "trainer", experiment.seed),
+        "max_steps": experiment.steps,
+        "per_device_train_batch_size": experiment.batch_size,
+        "num_generations": experiment.group_size,
+        "max_completion_length": experiment.max_new_tokens,
+        "learning_rate": experiment.learning_rate,
+        "optim": {"adam": "adamw_torch", "sgd": "sgd"}[experiment.optimizer],
+        "logging_steps": experiment.eval_every,
+        "beta": experiment.beta,
+        "reward_weights": list(rewards.weights.values()),
+    }
+    rest: dict[str, Any] = {
+        "model": policy,
+        "reward_funcs": rewards.functions(),
+        "train_dataset": Dataset.from_dict({"prompt": list(experiment.prompts)}),
+        "processing_class": tokenizer,
+        "callbacks": list(callbacks),
+    }
+    trainer: GRPOTrainer | RLOOTrainer
+    if experiment.trainer == "rloo":
+        trainer = RLOOTrainer(args=RLOOConfig(**common), **rest)
+    else:
+        config = GRPOConfig(
+            **common,
+            scale_rewards=experiment.scale_rewards,
+            loss_type=experiment.loss_type,
+            multi_objective_aggregation=experiment.aggregation,
+            entropy_coef=experiment.entropy_coef,
+        )
+        trainer = GRPOTrainer(args=config, **rest)
+    trainer.remove_callback(PrinterCallback)
+    return trainer
+
+
+class _Log(TrainerCallback):
+    def __init__(self, monitor: Monitor, rewards: Rewards) -> None:
+        self._monitor, self._rewards = monitor, rewards
+
+    def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **kw: Any) -> None:
+        if "train_runtime" in logs:
+            return
+        kept = {k: v for k, v in logs.items() if k in _KEPT or k.startswith("rewards/")}
+        self._monitor.write(state.global_step, kw["model"], kept | self._rewards.gate())
+
+
+_KEPT = {"loss", "grad_norm", "reward", "reward_std", "kl", "entropy", "frac_reward_zero_std"}
+
+
+def _train_exactly(
+    experiment: Experiment,
+    policy: PreTrainedModel,
+    reference: PreTrainedModel,
+    rewards: Rewards,
+    monitor: Monitor,
+) -> None:
+    """Follow the gradient of E[reward] / scale - beta KL, summed over all completions.
+
+    What lies outside the grammar counts as one event of reward 0.
+    """
+    prompts = experiment.prompts
+    scores = rewards.table(prompts, [get_task(experiment.task).completions(p) for p in prompts])
+    weights = torch.tensor(list(rewards.weights.values()), dtype=torch.float64)
+    with torch.no_grad():
+        base = torch.stack(monitor.scorer.log_probabilities(reference))
+    optimizer = {"adam": torch.optim.Adam, "sgd": torch.optim.SGD}[experiment.optimizer](
+        policy.parameters(), lr=experiment.learning_rate
+    )
+    policy.eval()
+    for step in range(experiment.steps + 1):
+        logp = torch.stack(monitor.scorer.log_probabilities(policy))
+        routed = rewards.route_table(prompts)[:, :, None] * scores
+        divergence = exact_kl(logp, base)
+        if step % experiment.eval_every == 0 or step == experiment.steps:
+            earned = expected(logp, scaled_reward(logp, routed, weights, "none"))
+            metrics = {"reward": earned.mean().item(), "kl": divergence.mean().item()}
+            monitor.write(step, policy, metrics | rewards.gate())
+        if step == experiment.steps:
+            break
+        worth = scaled_reward(
+            logp.detach(), routed, weights, experiment.scale_rewards, experiment.aggregation
+        )
+        loss = (experiment.beta * divergence - expected(logp, worth)).mean()
+        optimizer.zero_grad()
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(policy.parameters(), _MAX_GRADIENT)
+        optimizer.step()
+        rewards.observe_means(prompts, expected(logp.detach(), scores))
+
+
+def expected(logp: torch.Tensor, values: torch.Tensor) -> torch.Tensor:
+    """(..., prompts) means of (..., prompts, completions) values; elsewhere they are 0."""
+    return (logp.exp() * values).sum(dim=-1)
+
+
+def exact_kl(logp: torch.Tensor, base: torch.Tensor) -> torch.Tensor:
+    """(prompts,) KL divergence from ``base``, everything unscored merged into one event."""
+    rest, rest_base = (_log_rest(x) for x in (logp, base))
+    return (logp.exp() * (logp - base)).sum(dim=1) + rest.exp() * (rest - rest_base)
+
+
+def _log_rest(logp: torch.Tensor) -> torch.Tensor:
+    return torch.log((1 - logp.exp().sum(dim=1)).clamp_min(1e-12))
+
+
+def scaled_reward(
+    logp: torch.Tensor,
+    scores: torch.Tensor,
+    weights: torch.Tensor,
+    scale: str,
+    aggregation: str = "sum_then_normalize",
+) -> torch.Tensor:
+    """What trl would call the advantage, up to a constant per prompt, with exact moments.
+
+    Args:
+        logp: (prompts, completions).
+        scores: (components, prompts, completions), routed.
+        weights: (components,).
+        scale: ``group``, ``batch`` or ``none``; ``normalize_then_sum`` ignores it, as trl does.
+        aggregation: trl's ``multi_objective_aggregation``.
+
+    Returns:
+        (prompts, completions). A constant per prompt does not change the expected gradient.
+    """
+    weights = weights[:, None, None]
+    if aggregation == "normalize_then_sum":
+        total = (weights * scores / _spread(logp, scores)[..., None]).sum(dim=0)
+        return total / _spread_of_batch(logp, total - expected(logp, total)[:, None])
+    total = (weights * scores).sum(dim=0)
+    if scale == "none":
+        return total
+    if scale == "batch":
+        return total / _spread_of_batch(logp, total)
+    return total / _spread(logp, total)[:, None]
+
+
+def _spread(logp: torch.Tensor, values: torch.Tensor) -> torch.Tensor:
+    """Standard deviation over completions, plus trl's 1e-4."""
+    variance = expected(logp, values**2) - expected(logp, values) ** 2
+    return variance.clamp_min(0).sqrt() + _STD_FLOOR
+
+
+def _spread_of_batch(logp: torch.Tensor, values: torch.Tensor) -> torch.Tensor:
+    """Standard deviation over prompts and completions, plus trl's 1e-4."""
+    mean, square = expected(logp, values).mean(), expected(logp, values**2).mean()
+    return (square - mean**2).clamp_min(0).sqrt() + _STD_FLOOR

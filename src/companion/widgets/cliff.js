@@ -1,0 +1,129 @@
+// The policy over m tied answers when the first gets a bonus, with entropy weight β.
+// Sliders for bonus and temperature are logarithmic; their left end is exactly 0.
+const LOWEST = { bonus: -4, temperature: -3 }; // powers of ten next to 0
+const STEP = 0.05;
+const PANEL = [44, 218, 300, 180]; // left, bottom, width, height of a plot in its picture
+
+function boosted(m, bonus, beta) {
+  if (bonus === 0) return 1 / m;
+  if (beta === 0) return 1;
+  return 1 / (1 + (m - 1) * Math.exp(-bonus / beta));
+}
+
+function distance(m, bonus, beta) {
+  return boosted(m, bonus, beta) - 1 / m;
+}
+
+function fromSlider(name, position) {
+  return position <= LOWEST[name] - STEP / 2 ? 0 : 10 ** position;
+}
+
+function toSlider(name, value) {
+  return value === 0 ? LOWEST[name] - STEP : Math.log10(value);
+}
+
+function drawPolicy(svg, m, p) {
+  const [left, bottom, width, height] = PANEL;
+  const slot = width / m;
+  node(svg, "text", { x: left, y: 18, class: "title" }, "Policy over the tied answers");
+  for (const [share, mark] of [[0, "0"], [0.5, "½"], [1, "1"]]) {
+    const y = bottom - share * height;
+    node(svg, "line", { x1: left, x2: left + width, y1: y, y2: y, class: "grid" });
+    node(svg, "text", { x: left - 8, y: y + 5, "text-anchor": "end" }, mark);
+  }
+  for (let i = 0; i < m; i++) {
+    const share = i === 0 ? p : (1 - p) / (m - 1);
+    const x = left + i * slot + slot * 0.15;
+    const bar = { x, width: slot * 0.7, y: bottom - share * height, height: share * height };
+    node(svg, "rect", { ...bar, class: i === 0 ? "bonus" : "other" });
+    const before = { x, width: slot * 0.7, y: bottom - height / m, height: height / m };
+    node(svg, "rect", { ...before, class: "before" });
+    node(svg, "text", { x: x + slot * 0.35, y: bottom + 20, "text-anchor": "middle" }, `a${i + 1}`);
+  }
+  node(svg, "text", { x: left, y: bottom + 42, class: "note" }, "dashed: the tie, before the bonus");
+}
+
+function drawCliff(svg, m, bonus, beta) {
+  const [left, bottom, width, height] = PANEL;
+  const x = (e) => left + ((Math.log10(e) - LOWEST.bonus) / -LOWEST.bonus) * width;
+  const y = (d) => bottom - d * height;
+  node(svg, "text", { x: left, y: 18, class: "title" }, "Distance moved (total variation)");
+  for (const [d, mark] of [[0, "0"], [0.5, "½"], [1, "1"]]) {
+    node(svg, "line", { x1: left, x2: left + width, y1: y(d), y2: y(d), class: "grid" });
+    node(svg, "text", { x: left - 8, y: y(d) + 5, "text-anchor": "end" }, mark);
+  }
+  for (const power of [-4, -3, -2, -1, 0]) {
+    const e = 10 ** power;
+    node(svg, "text", { x: x(e), y: bottom + 20, "text-anchor": "middle" }, short(e));
+  }
+  node(svg, "text", { x: left, y: bottom + 42, class: "note" }, "bonus ε; grey: no entropy, (m−1)/m");
+  const ceiling = { x1: left, x2: left + width, y1: y(1 - 1 / m), y2: y(1 - 1 / m) };
+  node(svg, "line", { ...ceiling, class: "ceiling" });
+  const path = [];
+  for (let k = 0; k <= 120; k++) {
+    const e = 10 ** (LOWEST.bonus * (1 - k / 120));
+    path.push(`${x(e).toFixed(1)},${y(distance(m, e, beta)).toFixed(1)}`);
+  }
+  node(svg, "polyline", { points: path.join(" "), class: "curve" });
+  const e = Math.max(bonus, 10 ** LOWEST.bonus);
+  node(svg, "circle", { cx: x(e), cy: y(distance(m, bonus, beta)), r: 7, class: "here" });
+}
+
+function render({ model, el }) {
+  const id = `cliff-${Math.random().toString(36).slice(2)}`;
+  const root = document.createElement("div");
+  root.className = "explorer";
+  const scale = (name) => ({ min: LOWEST[name] - STEP, max: 0, step: STEP });
+  const answers = slider(root, `${id}-m`, "Tied answers m", { min: 2, max: 10, step: 1 });
+  const bonus = slider(root, `${id}-e`, "Bonus ε for the first", scale("bonus"));
+  const temperature = slider(root, `${id}-b`, "Temperature β", scale("temperature"));
+  const pictures = document.createElement("figure");
+  const [policy, cliff] = [0, 1].map(() =>
+    node(pictures, "svg", { viewBox: "0 0 370 270", role: "img" }));
+  const verdict = document.createElement("p");
+  verdict.setAttribute("aria-live", "polite");
+  verdict.className = "verdict";
+  root.append(pictures, verdict);
+  el.append(root);
+
+  function draw() {
+    const [m, e, b] = ["answers", "bonus", "temperature"].map((name) => model.get(name));
+    answers.input.value = m;
+    bonus.input.value = toSlider("bonus", e);
+    temperature.input.value = toSlider("temperature", b);
+    answers.value.textContent = m;
+    bonus.value.textContent = short(e);
+    temperature.value.textContent = short(b);
+    // A screen reader hears the value, not the position on the logarithmic scale.
+    bonus.input.setAttribute("aria-valuetext", short(e));
+    temperature.input.setAttribute("aria-valuetext", short(b));
+    const moved = distance(m, e, b);
+    const share = boosted(m, e, b);
+    policy.replaceChildren();
+    drawPolicy(policy, m, share);
+    policy.setAttribute("aria-label", `Bars: the first of ${m} answers gets ${share.toFixed(3)}.`);
+    cliff.replaceChildren();
+    drawCliff(cliff, m, e, b);
+    cliff.setAttribute("aria-label", `Curve of distance against bonus, ${moved.toFixed(3)} here.`);
+    verdict.dataset.distance = moved;
+    verdict.textContent =
+      `The reward moved by ${short(e)}, so the value by at most ${short(e)}; ` +
+      `the policy moved by ${moved.toFixed(3)} of at most 1.`;
+  }
+
+  function listen(input, name, read) {
+    input.addEventListener("input", () => {
+      model.set(name, read(Number(input.value)));
+      model.save_changes();
+      draw();
+    });
+    model.on(`change:${name}`, draw);
+  }
+  listen(answers.input, "answers", (value) => value);
+  listen(bonus.input, "bonus", (value) => fromSlider("bonus", value));
+  listen(temperature.input, "temperature", (value) => fromSlider("temperature", value));
+  draw();
+}
+
+export { distance };
+export default { render };

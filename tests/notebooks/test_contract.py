@@ -1,0 +1,78 @@
+"""Every chapter keeps the contract: four rooms in order, one picture first, a falsifier last."""
+
+import re
+from functools import cache
+from pathlib import Path
+
+import jupytext
+import pytest
+
+NOTEBOOKS = Path(__file__).parents[2] / "notebooks"
+CHAPTERS = sorted(NOTEBOOKS.glob("[0-9][0-9]_*.md"))
+ROOMS = ["Theorem", "Derivation", "Bandit check", "In a language model", "What would falsify this"]
+BEYOND_THE_PAPER = ["10"]  # chapters without a case study
+
+every_chapter = pytest.mark.parametrize("path", CHAPTERS, ids=lambda path: path.stem)
+
+
+@cache
+def notebook(path):
+    return jupytext.read(path)
+
+
+def cells(path, kind):
+    return [cell for cell in notebook(path).cells if cell.cell_type == kind]
+
+
+def room(path, name):
+    """Text of the part under a heading; the part before the first heading is called ''."""
+    parts = re.split(r"^## (.+)$", path.read_text(), flags=re.MULTILINE)
+    return dict(zip(["", *parts[1::2]], parts[::2], strict=True))[name]
+
+
+def headings(path):
+    text = "\n".join(cell.source for cell in cells(path, "markdown"))
+    return re.findall(r"^## (.+)$", text, re.MULTILINE)
+
+
+def test_there_are_chapters():
+    assert CHAPTERS
+
+
+@every_chapter
+def test_rooms_in_order(path):
+    rooms = [r for r in ROOMS if path.stem[:2] not in BEYOND_THE_PAPER or r != ROOMS[3]]
+    assert headings(path) == rooms
+
+
+@every_chapter
+def test_opens_with_a_picture(path):
+    assert "save(" in room(path, "")
+
+
+@every_chapter
+def test_last_cell_of_the_derivation_asserts(path):
+    assert "assert " in room(path, "Derivation").rsplit("```{code-cell}", 1)[1]
+
+
+@every_chapter
+def test_parameters_can_be_set_from_outside(path):
+    tagged = [c for c in cells(path, "code") if "parameters" in c.metadata.get("tags", [])]
+    assert len(tagged) == 1
+
+
+@every_chapter
+def test_runs_outside_the_repository(path):
+    code = "\n".join(cell.source for cell in cells(path, "code"))
+    for forbidden in ("myst_nb", "glue(", "interact(", "../", "data/paper", "data/runs"):
+        assert forbidden not in code
+
+
+@every_chapter
+def test_no_measured_number_is_typed_into_prose(path):
+    """Decimal fractions come from a computation; section numbers and links do not count."""
+    prose = "\n".join(cell.source for cell in cells(path, "markdown"))
+    prose = re.sub(r"\$[^$]*\$|`[^`]*`|\([^)]*\)", " ", prose)
+    sections = r"(?:Props?\.?|Propositions?|Lemmas?|Thms?\.?|Theorems?|sections?|§|and|,)\s*"
+    prose = re.sub(rf"{sections}[0-9C]+\.[0-9.]+", " ", prose)
+    assert re.findall(r"\b\d+\.\d+\b|\b\d+ ?%", prose) == []

@@ -1,0 +1,28 @@
+"""Changing the tiny book."""
+
+CHAPTER = """\
+---
+kernelspec:
+  name: python3
+  display_name: Python 3
+  language: python
+---
+
+# {title}
+
+```{{code-cell}} python
+{source}
+```
+"""
+
+
+def edit(path, old, new):
+    text = path.read_text()
+    assert old in text
+    path.write_text(text.replace(old, new))
+
+
+def add_chapter(project, name, source):
+    path = project.root / "notebooks" / f"{name}.md"
+    path.write_text(CHAPTER.format(title=name, source=source))
+    return path

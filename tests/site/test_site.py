@@ -1,0 +1,100 @@
+"""The built book in a real browser: asks no one, says what it should, nothing raw left."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+HTML = Path(__file__).parents[2] / "_build" / "html"
+AXE = HTML.parents[1] / "node_modules" / "axe-core" / "axe.min.js"
+RAW = re.compile(
+    r"\{prf:|\{cite|\{numref|\{figure|\{eq\}|:::|```\{|Traceback|\bnan\b", re.IGNORECASE
+)
+ROOMS = ["Theorem", "Derivation", "Bandit check", "In a language model"]
+
+pytestmark = [
+    pytest.mark.site,
+    pytest.mark.skipif(not (HTML / "index.html").exists(), reason="no book in _build/html"),
+]
+
+PAGES = sorted(path.relative_to(HTML).as_posix() for path in HTML.rglob("*.html"))
+PAGES = [page for page in PAGES if not page.startswith("_static")]
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_page_asks_no_other_host_and_shows_nothing_raw(open_site, page):
+    opened, record = open_site(HTML, page)
+    record.assert_clean()
+    assert not RAW.findall(opened.inner_text("main"))
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("page", PAGES)
+def test_page_has_no_accessibility_violation_that_axe_knows(open_site, page, scheme):
+    opened, _ = open_site(HTML, page, color_scheme=scheme)
+    opened.add_script_tag(path=AXE)
+    violations = opened.evaluate("axe.run()")["violations"]
+    assert not [(v["id"], [node["html"] for node in v["nodes"]]) for v in violations]
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_links_inside_the_site_lead_somewhere(page):
+    text = (HTML / page).read_text()
+    for link in re.findall(r'(?:href|src)="([^"#?]+)', text):
+        if re.match(r"[a-z]+:", link) is None:
+            assert ((HTML / page).parent / link).exists(), link
+
+
+def test_chapter_4_has_its_four_rooms(open_site):
+    page, _ = open_site(HTML, "chapters/04_cliff.html")
+    headings = [text.rstrip("#").strip() for text in page.locator("article h2").all_inner_texts()]
+    assert headings[:4] == ROOMS
+    assert headings[-1] == "What would falsify this"
+
+
+def test_math_is_set_without_javascript(open_site):
+    page, record = open_site(HTML, "chapters/04_cliff.html", java_script_enabled=False)
+    record.assert_clean()
+    assert page.locator("article .katex-html").count() > 10
+    assert page.locator("article .katex-error").count() == 0
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_figure_shows_its_twin_of_the_theme(open_site, scheme):
+    page, _ = open_site(HTML, "chapters/04_cliff.html", color_scheme=scheme)
+    figure = page.locator("article figure").first
+    assert figure.locator(f"img.only-{scheme}").is_visible()
+    assert figure.locator("figcaption").is_visible()
+    other = {"light": "dark", "dark": "light"}[scheme]
+    assert not figure.locator(f"img.only-{other}").is_visible()
+
+
+def test_explorer_computes_in_the_browser(open_site):
+    page, record = open_site(HTML, "chapters/04_cliff.html")
+    explorer = page.locator(".companion-widget").first
+    before = explorer.inner_text()
+    slider = explorer.locator("input[type=range]").nth(1)
+    slider.focus()
+    for _ in range(5):
+        slider.press("ArrowRight")
+    assert explorer.inner_text() != before
+    record.assert_clean()
+
+
+def test_explorer_works_from_a_file(chromium):
+    page = chromium.new_page()
+    page.goto((HTML / "chapters" / "04_cliff.html").as_uri())
+    page.wait_for_selector(".companion-widget input")
+    page.close()
+
+
+def test_phone_scrolls_down_only(open_site):
+    for name in ("index.html", "chapters/04_cliff.html", "notation.html"):
+        page, _ = open_site(HTML, name, viewport={"width": 390, "height": 844})
+        assert page.evaluate("document.documentElement.scrollWidth") <= 390, name
+
+
+def test_search_finds_the_cliff(open_site):
+    page, record = open_site(HTML, "search.html?q=cliff")
+    page.wait_for_selector("#search-results li, ul.search li")
+    record.assert_clean()

