@@ -47,6 +47,8 @@ class Start(Spec):
     """The supervised policy that runs start from, shared by all runs of one ``seed``."""
 
     task: str
+    model: str | None
+    accelerator: str
     architecture: str
     hidden_size: int
     layers: int
@@ -91,8 +93,9 @@ class RewardModel(Spec):
 class Experiment(Spec, Scale):
     """One reinforcement-learning run from a supervised start.
 
-    Defaults of ``scale_rewards``, ``beta``, ``loss_type``, ``aggregation`` and ``entropy_coef``
-    are those of trl's GRPO trainer; sizes left out come from the tier.
+    Defaults of ``scale_rewards``, ``loss_type``, ``aggregation`` and ``entropy_coef``
+    are those of trl's GRPO trainer; what ``Scale`` holds and is left out comes from
+    the tier.
 
     Attributes:
         task: name of the task family.
@@ -106,7 +109,6 @@ class Experiment(Spec, Scale):
         gate_rate: rate at which a learned gate moves the routes towards what pays (negative:
             towards what is neglected); 0 keeps them.
         leave_out: prompts of these kinds (prefixes) are not trained on.
-        beta: weight of KL(policy ‖ start).
         scale_rewards: what GRPO (and ``exact``) divide advantages by: the standard deviation
             within a prompt's group, within the batch, or nothing.
         loss_type: trl's ``loss_type`` (``grpo`` only).
@@ -128,7 +130,6 @@ class Experiment(Spec, Scale):
     routes: dict[str, dict[str, float]] | None = None
     gate_rate: float = Field(default=0.0, allow_inf_nan=False)
     leave_out: tuple[str, ...] = ()
-    beta: float = Field(default=0.0, ge=0, allow_inf_nan=False)
     scale_rewards: Literal["group", "batch", "none"] = "group"
     loss_type: Literal["grpo", "dr_grpo", "dapo", "bnpo"] = "dapo"
     aggregation: Literal["sum_then_normalize", "normalize_then_sum"] = "sum_then_normalize"
@@ -196,6 +197,8 @@ class Experiment(Spec, Scale):
         """The supervised policy this run starts from."""
         return Start(
             task=self.task,
+            model=self.model,
+            accelerator=self.accelerator,
             architecture=self.architecture,
             hidden_size=self.hidden_size,
             layers=self.layers,
