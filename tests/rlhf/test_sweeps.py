@@ -5,6 +5,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 
 import pytest
@@ -75,7 +76,6 @@ def test_ray_sweep_survives_the_death_of_a_node(tmp_path):
     try:
         cluster.wait_for_nodes()
         assert len(ray.nodes()) == 2
-        import threading
 
         def kill_half_way():
             while len(stamps(tmp_path)) < 3:
@@ -96,11 +96,10 @@ def test_ray_sweep_survives_the_death_of_a_node(tmp_path):
 
 TWO_PROCESSES = """
 import sys
+import torch.distributed as group
 from companion.rlhf import Experiment, run
-from accelerate import PartialState
 record = run(Experiment.model_validate_json(sys.argv[1]), sys.argv[2])
-state = PartialState()
-print("WORLD", state.num_processes, state.backend, record.path.name, flush=True)
+print("WORLD", group.get_world_size(), group.get_backend(), record.path.name, flush=True)
 """
 
 
@@ -122,6 +121,7 @@ def test_two_processes_train_one_record(tmp_path):
     assert worlds == [f"WORLD 2 gloo {experiment.id}"] * 2
     record = read_record(tmp_path / "runs" / experiment.id)
     assert record.metrics["step"].tolist() == [0, 3]
+    assert record.provenance["processes"] == 2
 
 
 def test_interrupted_run_goes_on_from_its_checkpoint(lab, tmp_path, monkeypatch):

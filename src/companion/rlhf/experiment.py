@@ -4,7 +4,7 @@ import hashlib
 import json
 import math
 from collections.abc import Iterable
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
@@ -20,9 +20,14 @@ def content_id(fields: dict[str, Any]) -> str:
 
 
 class Spec(BaseModel):
-    """A frozen, validated specification that knows its content id."""
+    """A frozen, validated specification that knows its content id.
+
+    ``LATER`` names fields that came after the first records: they count in the id only when they
+    differ from their default, so that earlier records keep theirs.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
+    LATER: ClassVar[frozenset[str]] = frozenset()
 
     def __init__(self, **fields: Any) -> None:
         try:
@@ -33,7 +38,11 @@ class Spec(BaseModel):
     @property
     def id(self) -> str:
         """What names this specification's folder: equal fields, equal id."""
-        return content_id(self.model_dump(mode="json"))
+        fields = self.model_dump(mode="json")
+        for name in self.LATER:
+            if fields[name] == type(self).model_fields[name].default:
+                del fields[name]
+        return content_id(fields)
 
 
 def _first_problem(error: ValidationError) -> str:
@@ -46,9 +55,11 @@ def _first_problem(error: ValidationError) -> str:
 class Start(Spec):
     """The supervised policy that runs start from, shared by all runs of one ``seed``."""
 
+    LATER: ClassVar[frozenset[str]] = frozenset({"model", "accelerator"})
+
     task: str
-    model: str | None
-    accelerator: str
+    model: str | None = None
+    accelerator: str = "cpu"
     architecture: str
     hidden_size: int
     layers: int
@@ -121,6 +132,10 @@ class Experiment(Spec, Scale):
         eval_every: steps between measurements of the exact behaviour masses.
         keep_policy: whether the record keeps the trained weights.
     """
+
+    LATER: ClassVar[frozenset[str]] = frozenset(
+        {"model", "accelerator", "adam_beta2", "checkpoint_every", "vllm"}
+    )
 
     task: str
     tier: str = "tiny"

@@ -261,19 +261,26 @@ def _processes() -> int:
 def _wait() -> None:
     """Wait for the other processes of this run, if there are any."""
     if _processes() > 1:
-        from accelerate import PartialState
+        _group().barrier()
 
-        PartialState().wait_for_everyone()
+
+def _group() -> Any:
+    """torch.distributed with the group of this run's processes, made on first use."""
+    import torch
+    from accelerate import PartialState
+
+    if not torch.distributed.is_initialized():
+        PartialState(cpu=not torch.cuda.is_available())
+    return torch.distributed
 
 
 def _agree(question: Callable[[], bool]) -> bool:
     """The first process's answer, for all processes."""
     if _processes() == 1:
         return question()
-    from accelerate.utils import broadcast_object_list
-
-    _wait()
-    return bool(broadcast_object_list([question() if _rank() == 0 else None])[0])
+    answer = [question() if _rank() == 0 else None]
+    _group().broadcast_object_list(answer, src=0)
+    return bool(answer[0])
 
 
 def _first(work: Callable[[], object]) -> None:
