@@ -6,8 +6,8 @@ from typing import Any
 
 from companion.results.registry import catalogue
 
-WIDTH, HEIGHT = 172, 48
-GAP, DROP = 24, 64
+WIDTH, HEIGHT = 92, 46  # seven boxes fill a column of text
+GAP, DROP = 12, 52
 
 Place = tuple[float, float]
 
@@ -98,7 +98,7 @@ def _box(
     middle = x + WIDTH / 2
     dash = ' stroke-dasharray="5 3"' if row["beyond"] else ""
     text = 'fill="currentColor" stroke="none"'
-    item = escape(row["item"])
+    item = escape(row["item"].replace("Proposition", "Prop.").replace("Theorem", "Thm."))
     box = (
         f"<g><title>{escape(chr(10).join([row['title'], *notes]))}</title>"
         f'<rect x="{x:.1f}" y="{y:.1f}" width="{WIDTH}" height="{HEIGHT}" rx="6"{dash} '
