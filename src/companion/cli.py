@@ -25,13 +25,20 @@ def build(
     site: Annotated[bool, typer.Option(help="build the site, too")] = True,
 ) -> None:
     """Execute what changed, then build the book into _build/html."""
-    try:
-        from companion.publish import build as book
-        from companion.publish.project import Project
-    except ModuleNotFoundError as error:
-        raise CompanionError(f"{error}; install policy-cliff-companion[book]") from error
+    from companion.publish import build as book
+    from companion.publish.project import Project
+
     parameters = book.parse_parameters(param or [])
     book.build(Project.here(), chapters or (), parameters, jobs, cache, site)
+
+
+@app.command()
+def serve(port: Annotated[int, typer.Option(help="0: any free one")] = 8000) -> None:
+    """Show the built book at a local address."""
+    from companion.publish import serve as server
+    from companion.publish.project import Project
+
+    server.serve(Project.here(), port)
 
 
 @app.command()
@@ -68,6 +75,11 @@ def main() -> None:
         app()
     except CompanionError as error:
         print(f"error: {error}", file=sys.stderr)
+        sys.exit(2)
+    except ModuleNotFoundError as error:
+        if (error.name or "").startswith("companion"):
+            raise
+        print(f"error: {error}; install policy-cliff-companion[book,rlhf]", file=sys.stderr)
         sys.exit(2)
 
 

@@ -25,9 +25,9 @@ from companion.theory.rational import exact_optimal_q, solve_policy
 UNIT_ROUNDOFF = np.finfo(np.float64).eps / 2
 MAX_NEWTON_STEPS = 1000
 # Up to so many states a direct solve is cheaper than looking for something better.
-DIRECT_STATES = 200
+DIRECT_STATES = 100
 SWEEPS_PER_STEP = 30
-SWEEP_REDUCTION = 0.01
+SWEEP_REDUCTION = 0.001
 FIRST_SWEEPS = 150
 MAX_SWEEPS = 20_000
 KRYLOV_SIZE = 50
@@ -40,16 +40,19 @@ Backup = Callable[[Array], tuple[Array, Array]]
 def optimal_q(mdp: FiniteMDP, tol: float = 1e-9) -> Array:
     """Q*_R, the fixed point of T_R Q(s, a) = R(s, a) + γ E[max_a' Q(s', a')], shape (S, A).
 
-    Policy iteration. For an exact MDP the result is exact (Fractions). Otherwise
-    ‖Q − Q*‖∞ ≤ max(tol, ρ), where ρ = 2 γ (k + 4) u max|V| / (1 − γ) is what double precision
-    can certify (u = 2⁻⁵³, k the largest number of successors of a state-action pair).
+    For an exact MDP the result is exact (Fractions). Otherwise policy iteration, whose linear
+    equations are solved only as well as it pays, ends with ‖Q − Q*‖∞ ≤ tol + ρ. Here
+    ρ = 3 γ (k + 4) u (max|R| + span(V*)/2) / (1 − γ) is what double precision cannot certify:
+    u = 2⁻⁵³, and k is `mdp.max_successors`.
 
     Proof of the bound: let V be any function of the state, Q = R + γPV, δ = max_a Q − V. The
     Bellman operator is monotone and T(V + c) = TV + γc, so V* − V lies between min δ / (1 − γ) and
     max δ / (1 − γ), hence Q* − Q between γ min δ / (1 − γ) and γ max δ / (1 − γ) (Puterman 1994,
     section 6.6.3). The midpoint is added to Q; half the width, γ (max δ − min δ) / (2 (1 − γ)),
-    bounds the error and is the stopping rule. Row sums that miss one by η add up to
-    η max|V| / (1 − γ).
+    bounds the error and is the stopping rule: it must reach (1 − γ) tol, or twice the rounding of
+    δ, at most γ (k + 4) u (max|R| + max|V|), where V may be centred. Row sums that miss one by η
+    add up to η max|V| / (1 − γ). Raises ArithmeticError in the (unseen) case that 1,000 policies
+    do not suffice.
     """
     if mdp.exact:
         return exact_optimal_q(mdp, optimal_q(_as_float(mdp), tol))
@@ -60,8 +63,8 @@ def soft_optimal_q(mdp: FiniteMDP, temperature: float, tol: float = 1e-9) -> Arr
     """The fixed point of Q(s, a) = R(s, a) + γ E[α log Σ_a' exp(Q(s', a') / α)], (S, A) (Prop 4.7).
 
     Soft policy iteration, which is Newton's method on this equation. Floats also for an exact
-    MDP. The error bound is `optimal_q`'s, with max|V| + α log A in place of max|V|: its proof
-    needs only that the operator is monotone and moves by γc when V moves by a constant c, and
+    MDP. The error bound is `optimal_q`'s, with max|R| + α log A in place of max|R|: its proof needs
+    only that the operator is monotone and moves by γc when V moves by a constant c, and
     α log Σ exp(· / α) has both properties.
     """
     alpha = positive("temperature", temperature)
@@ -76,10 +79,11 @@ def soft_optimal_q(mdp: FiniteMDP, temperature: float, tol: float = 1e-9) -> Arr
     return _fixed_point(_as_float(mdp), backup, positive("tol", tol), entropy)
 
 
-def evaluate_policy(mdp: FiniteMDP, policy: ArrayLike) -> Array:
+def evaluate_policy(mdp: FiniteMDP, policy: ArrayLike, tol: float = 1e-9) -> Array:
     """V^π, the solution of V = R_π + γ P_π V, shape (S,); exact for an exact MDP.
 
-    policy: (S, A), rows in the simplex. Floats are solved by LU with one step of refinement.
+    policy: (S, A), rows in the simplex. In floats the error bound is `optimal_q`'s, as averaging
+    over π is as monotone as the maximum.
     """
     weights = distributions("policy", real_array("policy", policy, ndim=2))
     if weights.shape != mdp.rewards.shape:
@@ -88,7 +92,11 @@ def evaluate_policy(mdp: FiniteMDP, policy: ArrayLike) -> Array:
         weights = distributions("policy", fractions("policy", weights))
         return discounted_sums(mdp, weights, (weights * mdp.rewards).sum(axis=1)[:, None])[:, 0]
     weights = weights.astype(np.float64)
-    return discounted_sums(mdp, weights, (weights * mdp.rewards).sum(axis=1))
+
+    def backup(q: Array) -> tuple[Array, Array]:
+        return (weights * q).sum(axis=1), weights
+
+    return backup(_fixed_point(mdp, backup, positive("tol", tol), entropy=0.0))[0]
 
 
 def inverse_bellman(q: ArrayLike, transitions: Any, discount: Any) -> Array:
@@ -115,17 +123,15 @@ def discounted_sums(mdp: FiniteMDP, policy: Array, per_state: Array) -> Array:
 
 
 def policy_transitions(mdp: FiniteMDP, policy: Array) -> Any:
-    """P_π, (S, S), dense or sparse like the MDP, for action indices (S,) or a policy (S, A)."""
+    """P_π, (S, S), dense or sparse like `mdp.matrix`, for actions (S,) or a policy (S, A)."""
     states, actions = mdp.rewards.shape
-    if sp.issparse(mdp.transitions):
-        if policy.ndim == 1:
-            return mdp.transitions[np.arange(states) * actions + policy]
+    if policy.ndim == 1:
+        return mdp.matrix[np.arange(states) * actions + policy]
+    if sp.issparse(mdp.matrix):
         rows = np.arange(states + 1) * actions
         columns = np.arange(states * actions)
         mix = sp.csr_array((policy.ravel(), columns, rows), shape=(states, states * actions))
-        return mix @ mdp.transitions
-    if policy.ndim == 1:
-        return mdp.transitions[np.arange(states), policy]
+        return mix @ mdp.matrix
     return np.matmul(policy[:, None, :], mdp.transitions)[:, 0]
 
 
@@ -162,12 +168,7 @@ def _midrange(x: Array) -> Any:
 
 def _is_rounding(width: float, size: float, mdp: FiniteMDP) -> bool:
     """Whether a residual may be nothing but the rounding of sums of numbers up to `size`."""
-
-    def floor(terms: int) -> float:
-        return 2 * (terms + 4) * UNIT_ROUNDOFF * size
-
-    # Counting the successors reads the whole matrix, so the cheap bound goes first.
-    return width <= floor(mdp.n_states) and width <= floor(mdp.max_successors)
+    return bool(width <= 2 * (mdp.max_successors + 4) * UNIT_ROUNDOFF * size)
 
 
 class _Evaluator:
@@ -181,12 +182,15 @@ class _Evaluator:
     def __init__(self, mdp: FiniteMDP) -> None:
         self.discount = mdp.discount
         self.sweeps = 0
-        self.lu_cost = 0.0 if mdp.n_states <= DIRECT_STATES else np.inf
+        # In sweeps; for a sparse matrix it depends on the pattern and is looked up when needed.
+        self.lu_cost = np.inf if sp.issparse(mdp.matrix) else mdp.n_states / 20
+        if mdp.n_states <= DIRECT_STATES:
+            self.lu_cost = 0
         self.krylov = True
 
     def __call__(self, transitions: Any, right: Array) -> Array:
         if self.lu_cost == np.inf and self.sweeps >= FIRST_SWEEPS:
-            self.lu_cost = _lu_cost(transitions)
+            self.lu_cost = _sparse_lu_cost(transitions)
         if self.sweeps >= self.lu_cost:
             return _solver(transitions, self.discount)(right)
         if self.sweeps >= FIRST_SWEEPS and self.krylov:
@@ -197,22 +201,21 @@ class _Evaluator:
 
     def _sweep(self, transitions: Any, right: Array) -> Array:
         """Σ_k (γP)^k b, cut where the rest is small but for a constant."""
+        discounted = self.discount * transitions
         total, rest = right.copy(), right
         goal = SWEEP_REDUCTION * np.ptp(right)
-        for _ in range(SWEEPS_PER_STEP):
-            rest = self.discount * (transitions @ rest)
+        for sweep in range(SWEEPS_PER_STEP):
+            rest = discounted @ rest
             total += rest
-            self.sweeps += 1
-            if np.ptp(rest) <= goal:
+            if sweep % 4 == 3 and np.ptp(rest) <= goal:
                 break
+        self.sweeps += sweep + 1
         return total
 
 
-def _lu_cost(transitions: Any) -> float:
+def _sparse_lu_cost(transitions: Any) -> float:
     """A rough price of factoring I − γP, in sweeps: S w² operations for bandwidth w."""
     states = transitions.shape[0]
-    if not sp.issparse(transitions):
-        return states / 20  # S³ fast operations against S² slow ones
     order = reverse_cuthill_mckee(sp.csr_matrix(transitions))
     place = np.empty(states)
     place[order] = np.arange(states)
