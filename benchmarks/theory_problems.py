@@ -4,7 +4,7 @@ import numpy as np
 import scipy.sparse as sp
 
 
-def dense_random(states, actions=10):
+def dense_random(states, actions=5):
     """Every state leads everywhere: mixes at once."""
     rng = np.random.default_rng(0)
     transitions = rng.exponential(size=(states, actions, states))

@@ -92,8 +92,9 @@ def test_raising_notebook_is_shown_in_full_and_leaves_the_site(project):
     assert not (project.executed / "02_raises.ipynb").exists()
 
 
-def test_kernel_that_dies_is_reported(project):
-    add_chapter(project, "02_dies", "import os, signal\nos.kill(os.getpid(), signal.SIGKILL)")
+@pytest.mark.parametrize("who", ["os.getpid()", "os.getppid()"], ids=["kernel", "papermill"])
+def test_a_process_that_dies_is_reported(project, who):
+    add_chapter(project, "02_dies", f"import os, signal\nos.kill({who}, signal.SIGKILL)")
     done = command(project, "02_dies", "--no-site")
     assert done.returncode == 2
     assert "notebooks/02_dies.md: cell 2 failed" in done.stderr

@@ -123,7 +123,9 @@ def test_status_of_a_green_result():
 
 
 def test_map_links_every_result():
-    svg = results.results_map(lambda row: f"chapters/{row['chapter']:02d}.html", {"prop_2_9": ["!"]})
+    svg = results.results_map(
+        lambda row: f"chapters/{row['chapter']:02d}.html", {"prop_2_9": ["!"]}
+    )
     assert svg.count('<a href="chapters/') == len(results.NAMES)
     assert svg.count("<title>") == len(results.NAMES)
     assert 'href="chapters/04.html"' in svg

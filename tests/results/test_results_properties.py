@@ -135,7 +135,9 @@ def test_prop_3_1(mdp, data):
 def test_prop_4_3(mdp, count, data):
     shape = (count, *mdp.rewards.shape)
     rewards, change = data.draw(changes(shape)), data.draw(changes(shape))
-    weights = data.draw(hnp.arrays(float, (mdp.n_states, count), elements=st.floats(0, 1, width=32)))
+    weights = data.draw(
+        hnp.arrays(float, (mdp.n_states, count), elements=st.floats(0, 1, width=32))
+    )
     assume((weights.sum(axis=1) > 0.1).all())
     weights = weights / weights.sum(axis=1, keepdims=True)
     before, after = (
@@ -160,7 +162,9 @@ def test_prop_4_7_and_its_sharp_form(mdp, temperature, data):
 
 @given(st.integers(1, 6), TEMPERATURES, st.data())
 def test_sharp_softmax(actions, temperature, data):
-    x, y = (data.draw(changes((1, actions))) * data.draw(st.sampled_from([1.0, 30.0])) for _ in "xy")
+    x, y = (
+        data.draw(changes((1, actions))) * data.draw(st.sampled_from([1.0, 30.0])) for _ in "xy"
+    )
     moved = total_variation(softmax_policy(x, temperature), softmax_policy(y, temperature))[0]
     assert moved <= sharp_1_softmax.bound(np.ptp(x - y), temperature) + 1e-12
     assert 2 * moved <= lemma_c_2.bound(np.abs(x - y).max(), temperature) + 1e-12

@@ -127,14 +127,19 @@ def _run_worker(
         ) as process,
     ):
         assert process.stdout is not None
+        done = 0
         for line in process.stdout:
             message = json.loads(line)
             if "failed" in message:
                 return Failure(job.chapter, **message["failed"]), 0
             if "peak_mb" in message:
                 return None, message["peak_mb"]
-            progress.advance(message["done"])
-    return Failure(job.chapter, 0, "", f"the executing process died:\n{log.read_text()}"), 0
+            done = message["done"]
+            progress.advance(done)
+    cells = job.chapter.notebook.cells
+    source = cells[min(done, len(cells) - 1)].source
+    ended = f"the executing process ended with code {process.returncode}:\n{log.read_text()}"
+    return Failure(job.chapter, done, source, ended), 0
 
 
 def _store(job: Job, cache: Cache, executed: Path, figures: Path) -> None:

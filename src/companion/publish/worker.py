@@ -12,6 +12,7 @@ from typing import Any
 import papermill
 from papermill.engines import NBClientEngine, NotebookExecutionManager, papermill_engines
 from papermill.exceptions import strip_color
+from traitlets.config import Config
 
 CELL_TIMEOUT_S = 1800
 ENGINE = "companion"
@@ -44,6 +45,9 @@ class ReportingEngine(NBClientEngine):
             report(done=cell_index + 1, of=len(nb_man.nb.cells))
 
         nb_man.cell_start, nb_man.cell_complete = reported_start, reported_complete
+        if sys.platform != "win32":
+            # files instead of ports: kernels started at the same moment cannot meet on one
+            kwargs["config"] = Config({"KernelManager": {"transport": "ipc"}})
         return super().execute_managed_notebook(nb_man, kernel_name, **kwargs)
 
 

@@ -75,8 +75,8 @@ def _bump_needs_isolation() -> Evidence:
     counts = (11, 101, 1001)
     steepness = [float(lemma_c_1.lipschitz(1 / (n - 1))) for n in counts]
     return Evidence(
-        "With A = A* = a grid on [0, 1], a bump that vanishes at all other optimal actions has "
-        "slope n − 1: it has no continuous limit when all of [0, 1] is optimal.",
+        "With all $n$ points of a grid on $[0, 1]$ optimal, a bump that vanishes at all others has "
+        "slope $n - 1$: there is no continuous limit when all of $[0, 1]$ is optimal.",
         {f"slope for {n} optimal actions": s for n, s in zip(counts, steepness, strict=True)},
         steepness == sorted(steepness) and steepness[-1] > 50 * steepness[0],
     )
@@ -95,8 +95,9 @@ def _one_bump_for_two_actions() -> Evidence:
     lead = float(after[second] - after[first])
     size = float(np.abs(reward).max())
     return Evidence(
-        "All 1001 actions tied at reward 0: the reward changes by no more than ε, a_2 leads a_1 by "
-        "ε/(1 + γ), and is the only optimal action, because a tent is below 1 off its centre.",
+        "All 1001 actions tied at reward 0: the reward changes by no more than $\\varepsilon$, "
+        "$a_2$ leads $a_1$ by $\\varepsilon/(1 + \\gamma)$, and is the only optimal action, "
+        "because a tent is below 1 off its centre.",
         {"size of the reward change": size, "lead": lead, "claimed lead": top},
         size <= epsilon
         and abs(lead - top) < 1e-9
@@ -123,8 +124,9 @@ def _every_radius_will_do() -> Evidence:
         after = optimal_q(mdp.with_rewards(inverse_bellman(lifted, mdp.transitions, 0.5)))
         leads.append(float(after[0, 1] - max(after[0, 0], after[0, 2])))
     return Evidence(
-        "For all reals, δ ≤ d makes the bump vanish at distance d, and for every δ it is below 1 "
-        "there, so the lifted action is alone at the top for every δ > 0.",
+        "For all reals, $\\delta \\le d$ makes the bump vanish at distance $d$, and for every "
+        "$\\delta$ it is below 1 there, so the lifted action is alone at the top for every "
+        "$\\delta > 0$.",
         {"lead for δ = 0.5": leads[0], "lead for δ = 50": leads[-1]},
         min(leads) > 0,
     )
@@ -140,8 +142,8 @@ def _no_neighbourhood() -> Evidence:
     sizes = (1e-2, 1e-4, 1e-6)
     counts = [int((r == r.max()).sum()) for r in map(_flattened, sizes)]
     return Evidence(
-        "R0(a) = −a² on [−1, 1] has one optimum, but cutting its top off at any height makes many "
-        "(counted on a grid): the hypothesis fails at every such R0.",
+        "$R_0(a) = -a^2$ on $[-1, 1]$ has one optimum, but cutting its top off at any height makes "
+        "many (counted on a grid): the hypothesis fails.",
         {f"optimal actions after a change of {s:g}": c for s, c in zip(sizes, counts, strict=True)},
         min(counts) > 1,
     )
@@ -154,7 +156,7 @@ def _unique_at_one_reward() -> Evidence:
     allowed = thm_2_7.modulus(sizes, 1.0, 0.0)
     return Evidence(
         "The conclusion holds all the same: whichever optimal action is selected, it is within "
-        "√(2‖ΔR‖/κ) of the unique one.",
+        "$\\sqrt{2 \\lVert R - R_0 \\rVert_\\infty / \\kappa}$ of the unique one.",
         {"largest move at 1e-6": float(moves[-1]), "allowed": float(allowed[-1])},
         bool((np.array(moves) <= allowed).all()),
     )
@@ -170,8 +172,8 @@ def _connected_states() -> Evidence:
     require(ends[1] < 0, "action 1 is best at s = 1")
     tie = float(next(iter(ties)))
     return Evidence(
-        "S = [0, 1], A = {0, 1}, action 0 best at one end and action 1 at the other: by the "
-        "intermediate value theorem they tie in between. If no state has a tie, the optimal "
+        "$S = [0, 1]$, $A = \\{0, 1\\}$, action 0 best at one end and action 1 at the other: by "
+        "the intermediate value theorem they tie in between. If no state has a tie, the optimal "
         "action does not depend on the state.",
         {"lead at s = 0": float(ends[0]), "lead at s = 1": float(ends[1]), "tie at s": tie},
         ties.is_FiniteSet and 0 < tie < 1,
@@ -230,8 +232,8 @@ def _soft_sum_diverges() -> Evidence:
     counts = (10, 1000, 100_000)
     values = [_soft_value(n) for n in counts]
     return Evidence(
-        "Refining a grid on A = [0, 1] with reward 0, the soft value grows like α log n: for a "
-        "compact continuum of actions the sum over a' has no meaning.",
+        "Refining a grid on $A = [0, 1]$ with reward 0, the soft value grows like $\\alpha \\log "
+        "n$: for a compact continuum of actions the sum over $a'$ has no meaning.",
         {f"soft Q with {n} actions": v for n, v in zip(counts, values, strict=True)},
         all(b - a > 0.4 for a, b in pairwise(values)),
     )
@@ -256,8 +258,8 @@ def _constant_diverges() -> Evidence:
     distance, temperature = 0.1, 1.0
     bounds = {g: float(prop_4_7.bound(distance, temperature, g)) for g in (0.9, 0.99, 0.999)}
     return Evidence(
-        "A reward change of 0.1 at α = 1: from γ = 0.99 on the bound exceeds 1 and says nothing. "
-        "RLHF works at γ = 1.",
+        "A reward change of 0.1 at $\\alpha = 1$: from $\\gamma = 0.99$ on the bound exceeds 1 "
+        "and says nothing. RLHF works at $\\gamma = 1$.",
         {f"bound at γ = {g}": b for g, b in bounds.items()},
         bounds[0.9] < 1 < bounds[0.99],
     )
@@ -275,8 +277,8 @@ def _bound_at_discount_one() -> Evidence:
     moved = float(total_variation(policies[0], policies[1]))
     claimed = float(sharp_2_kl_sequence.bound(span, beta))
     return Evidence(
-        "Fact 2 holds at γ = 1, over whole completions: a random change of span 0.2 at the end of "
-        "six tokens.",
+        "Fact 2 holds at $\\gamma = 1$, over whole completions: a random change of span 0.2 at "
+        "the end of six tokens.",
         {"total variation": moved, "bound": claimed},
         moved <= claimed < 1,
     )
@@ -365,8 +367,8 @@ def _late_visit(discount: float) -> float:
 def _no_weight_later() -> Evidence:
     lost = _late_visit(0.0)
     return Evidence(
-        "γ = 0, and the state with the neglected action is reached for certain, at the second "
-        "step: all three conditions hold, and no return is lost from the start.",
+        "$\\gamma = 0$, and the state with the neglected action is reached for certain, at the "
+        "second step: all three conditions hold, and no return is lost from the start.",
         {"return lost at γ = 0": lost},
         abs(lost) < 1e-12,
     )
@@ -375,8 +377,8 @@ def _no_weight_later() -> Evidence:
 def _discounted_visit() -> Evidence:
     lost = {g: _late_visit(g) for g in (0.01, 0.5, 0.9)}
     return Evidence(
-        "For γ > 0 the same policy loses γ times what it neglects: what counts is a positive "
-        "discounted probability.",
+        "For $\\gamma > 0$ the same policy loses $\\gamma$ times what it neglects: what counts "
+        "is a positive discounted probability.",
         {f"return lost at γ = {g}": value for g, value in lost.items()},
         all(abs(value - g) < 1e-9 for g, value in lost.items()),
     )
@@ -399,7 +401,7 @@ def _largest_bump_change(bound: Callable[[float, float], float]) -> float:
 def _constant_not_reached() -> Evidence:
     ratio = _largest_bump_change(prop_2_9.bound)
     return Evidence(
-        "Over random bumps the reward never needs to change by (1 + γ)ε.",
+        "Over random bumps the reward never needs to change by $(1 + \\gamma)\\varepsilon$.",
         {"largest ratio to (1 + γ)ε": ratio},
         ratio < 0.9,
     )
@@ -408,7 +410,7 @@ def _constant_not_reached() -> Evidence:
 def _constant_one() -> Evidence:
     ratio = _largest_bump_change(lambda epsilon, _: prop_2_9.sharp_bound(epsilon))
     return Evidence(
-        "The bound ε holds (Proposition 2.9's derivation) and is attained.",
+        "The bound $\\varepsilon$ holds (Proposition 2.9's derivation) and is attained.",
         {"largest ratio to ε": ratio},
         abs(ratio - 1) < 1e-9,
     )
@@ -424,7 +426,7 @@ def _not_tight_everywhere() -> Evidence:
     norm = _jacobian(np.array([0.7, 0.2, 0.1]))
     return Evidence(
         "At probabilities 0.7, 0.2, 0.1 no set of actions has mass 1/2, and the Jacobian's norm is "
-        "below 1/α.",
+        "below $1/\\alpha$.",
         {"norm at α = 1": norm},
         norm < 1 - 1e-9,
     )
@@ -433,8 +435,8 @@ def _not_tight_everywhere() -> Evidence:
 def _tight_at_one_half() -> Evidence:
     norm = _jacobian(np.array([0.5, 0.3, 0.2]))
     return Evidence(
-        "At probabilities 0.5, 0.3, 0.2 the norm is 1/α: the constant is the best one over all "
-        "points, reached where a set of actions has mass exactly 1/2.",
+        "At probabilities 0.5, 0.3, 0.2 the norm is $1/\\alpha$: the constant is the best one "
+        "over all points, reached where a set of actions has mass exactly 1/2.",
         {"norm at α = 1": norm},
         abs(norm - 1) < 1e-12,
     )
@@ -447,7 +449,8 @@ ERRATA = (
         "hypothesis",
         "The proof takes over Proposition 2.9's bump, which vanishes at every other optimal "
         "action, but not its hypothesis that there are finitely many of them.",
-        "Take δ = d(a_1, a_2): the bump vanishes at a_1, which is all the statement needs.",
+        "Take $\\delta = d(a_1, a_2)$: the bump vanishes at $a_1$, which is all the statement "
+        "needs.",
         _bump_needs_isolation,
         _one_bump_for_two_actions,
     ),
@@ -455,10 +458,10 @@ ERRATA = (
         "lemma_c_1_radius",
         "Lemma C.1 and Proposition 2.9",
         "hypothesis",
-        "The lemma never fixes δ. The bump that Proposition 2.9 describes needs δ at most the "
-        "distance from (s_0, a_2) to the other optimal pairs of s_0.",
-        "Choose δ so, or observe that the tent is below 1 off its centre for every δ > 0: then "
-        "Proposition 2.9 needs neither a choice of δ nor a finite optimal set.",
+        "The lemma never fixes $\\delta$. The bump that Proposition 2.9 describes needs "
+        "$\\delta$ at most the distance from $(s_0, a_2)$ to the other optimal pairs of $s_0$.",
+        "Choose $\\delta$ so, or observe that the tent is below 1 off its centre for every "
+        "$\\delta > 0$: then Proposition 2.9 needs neither that choice nor a finite optimal set.",
         _free_radius,
         _every_radius_will_do,
     ),
@@ -466,11 +469,12 @@ ERRATA = (
         "thm_2_7_neighbourhood",
         "Theorem 2.7 (and Proposition 4.5)",
         "hypothesis",
-        "Uniqueness is asked for on a whole neighbourhood of R_0. If the optimal action of some "
-        "state is not an isolated point of A, no R_0 has such a neighbourhood: cutting off the "
-        "top of Q_0 by η, as min(Q_0, V_0 − η), makes ties at a reward within (1 + γ)η.",
-        "Uniqueness at R_0 alone gives continuity at R_0 of every optimal selection. With finite "
-        "S and A it gives the neighbourhood, too (fact 4).",
+        "Uniqueness is asked for on a whole neighbourhood of $R_0$. If the optimal action of some "
+        "state is not an isolated point of $A$, there is no such neighbourhood: cutting off the "
+        "top of $Q_0$ by $\\eta$, as $\\min(Q_0, V_0 - \\eta)$, makes ties at a reward within "
+        "$(1 + \\gamma)\\eta$ of $R_0$.",
+        "Uniqueness at $R_0$ alone gives continuity at $R_0$ of every optimal selection. With "
+        "finite $S$ and $A$ it gives the neighbourhood, too (fact 4).",
         _no_neighbourhood,
         _unique_at_one_reward,
     ),
@@ -478,10 +482,10 @@ ERRATA = (
         "thm_2_7_connected",
         "Theorem 2.7",
         "wording",
-        "With S connected and A finite, uniqueness in every state forces the same optimal action "
-        "in all of them.",
-        "The theorem is at home where S is finite, as in a language model, or, with the mended "
-        "hypothesis, where A is a continuum.",
+        "With $S$ connected and $A$ finite, uniqueness in every state forces the same optimal "
+        "action in all of them.",
+        "The theorem is at home where $S$ is finite, as in a language model, or, with the mended "
+        "hypothesis, where $A$ is a continuum.",
         _connected_states,
         _finite_states,
     ),
@@ -491,7 +495,8 @@ ERRATA = (
         "wording",
         "The space of compact sets is given the topology of the Hausdorff metric. Upper "
         "hemi-continuity is weaker than continuity in that metric.",
-        "Read: for every neighbourhood U of A*(s; R_0), A*(s; R) lies in U for R near R_0.",
+        "Read: for every neighbourhood $U$ of $A^*(s; R_0)$, $A^*(s; R) \\subset U$ for $R$ near "
+        "$R_0$.",
         _not_hausdorff,
         _one_sided,
     ),
@@ -499,8 +504,8 @@ ERRATA = (
         "prop_4_7_finite",
         "Proposition 4.7",
         "hypothesis",
-        "The soft Bellman operator sums over a' in A, while A is only assumed compact.",
-        "Let A be finite, or replace the sum by an integral against a reference distribution.",
+        "The soft Bellman operator sums over $a' \\in A$, while $A$ is only assumed compact.",
+        "Let $A$ be finite, or replace the sum by an integral against a reference distribution.",
         _soft_sum_diverges,
         _reference_measure,
     ),
@@ -508,8 +513,10 @@ ERRATA = (
         "prop_4_7_discount",
         "Proposition 4.7",
         "constant",
-        "The constant 1/(2α(1 − γ)) grows without bound as γ → 1, where RLHF works.",
-        "At γ = 1, over whole completions, tanh(span(ΔR)/(4β)) holds (fact 2).",
+        "The constant $1/(2\\alpha(1-\\gamma))$ grows without bound as $\\gamma \\to 1$, where "
+        "RLHF works.",
+        "At $\\gamma = 1$, over whole completions, $\\tanh(\\mathrm{span}(\\Delta R)/(4\\beta))$ "
+        "holds (fact 2).",
         _constant_diverges,
         _bound_at_discount_one,
     ),
@@ -537,9 +544,10 @@ ERRATA = (
         "prop_3_1_discount",
         "Proposition 3.1",
         "hypothesis",
-        "Reaching s_0 with positive probability at some step does not make the start worse off if "
-        "γ = 0, which Assumption 2.3 allows.",
-        "Ask for a positive discounted probability: γ > 0, or s_0 possible as a first state.",
+        "Reaching $s_0$ with positive probability at some step does not make the start worse off "
+        "if $\\gamma = 0$, which Assumption 2.3 allows.",
+        "Ask for a positive discounted probability: $\\gamma > 0$, or $s_0$ possible as a first "
+        "state.",
         _no_weight_later,
         _discounted_visit,
     ),
@@ -547,8 +555,10 @@ ERRATA = (
         "prop_2_9_constant",
         "Propositions 2.9, 3.2 and 4.6",
         "constant",
-        "The bound (1 + γ)ε on the reward change is never reached by a bump.",
-        "A bump only raises Q, and then ε is enough; 1 + γ is right for changes of either sign.",
+        "The bound $(1 + \\gamma)\\varepsilon$ on the reward change is never reached by a bump if "
+        "$\\gamma > 0$.",
+        "A bump only raises $Q$, and then $\\varepsilon$ is enough; $1 + \\gamma$ is right for "
+        "changes of either sign.",
         _constant_not_reached,
         _constant_one,
     ),
@@ -556,8 +566,8 @@ ERRATA = (
         "lemma_c_2_tight",
         "Lemma C.2",
         "wording",
-        "The proof calls its bound on the Jacobian tight for any x.",
-        "It is tight over all x: attained where some set of actions has mass exactly 1/2.",
+        "The proof calls its bound on the Jacobian tight for any $x$.",
+        "It is tight over all $x$: attained where some set of actions has mass exactly 1/2.",
         _not_tight_everywhere,
         _tight_at_one_half,
     ),

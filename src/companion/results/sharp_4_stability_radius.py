@@ -8,7 +8,15 @@ import sympy
 import z3
 
 from companion.results import lemma_2_5, prop_2_4
-from companion.results.base import Check, Counterexample, Derivation, Step, identity, prove
+from companion.results.base import (
+    Check,
+    Counterexample,
+    Derivation,
+    Step,
+    identity,
+    prove,
+    tex,
+)
 from companion.results.elementary import absolute
 from companion.results.samples import DISCOUNTS, smallest_size, tied_mdp, tilt, two_branches
 from companion.theory import (
@@ -76,13 +84,12 @@ def symbolic() -> Derivation:
         )
     delta, rho = sympy.symbols("Delta rho", positive=True)
     discount = sympy.Symbol("gamma", positive=True)
-    identity(guaranteed(delta, discount), lemma_2_5.radius(delta, discount))
+    same = identity(guaranteed(delta, discount), lemma_2_5.radius(delta, discount))
     for depth in range(1, 6):
         step = rho + discount * (rho * delta / (2 * tree_radius(delta, discount, depth)))
         identity(step / rho, delta / (2 * tree_radius(delta, discount, depth + 1)))
-    four_tokens = sum(discount**t for t in range(4))
-    worst = sympy.Eq(2 * rho * four_tokens, delta)
-    identity(sympy.solve(worst, rho)[0], tree_radius(delta, discount, 4))
+    lead = delta - 2 * rho * sum(discount**t for t in range(4))
+    worst = identity(sympy.solve(lead, rho)[0], tree_radius(delta, discount, 4))
     ratio = sympy.Symbol("gamma", positive=True)
     half = sympy.Rational(1, 2)
     series = sympy.summation(half ** sympy.Symbol("t"), (sympy.Symbol("t"), 0, sympy.oo))
@@ -91,32 +98,34 @@ def symbolic() -> Derivation:
     closed = (1 - ratio**depth_symbol) / (1 - ratio)
     for depth in range(1, 6):
         identity(closed.subs(depth_symbol, depth), delta / (2 * tree_radius(delta, ratio, depth)))
-    terminal = sympy.Eq(2 * rho, delta)
-    identity(sympy.solve(terminal, rho)[0], terminal_radius(delta))
+    terminal = identity(sympy.solve(delta - 2 * rho, rho)[0], terminal_radius(delta))
     return Derivation(
         steps=(
             Step(
                 "If rewards move by $\\rho$, every $Q$ moves by at most $\\rho/(1-\\gamma)$ "
                 "(Proposition 2.4), a gap by at most twice that. It stays positive within "
                 "Lemma 2.5's radius.",
-                sympy.Lt(rho, guaranteed(delta, discount), evaluate=False),
+                rf"\rho < {tex(same.rhs)} \implies \Delta - \frac{{2 \rho}}{{1 - \gamma}} > 0",
             ),
             Step(
                 "In a tree the change of $Q$ with $h$ tokens to go is at most $\\rho S_h$, where "
                 "one more token adds one more reward:",
                 r"S_{h+1} = 1 + \gamma S_h, \qquad S_h = \sum_{t<h} \gamma^t = "
-                + sympy.latex(closed.subs(depth_symbol, sympy.Symbol("h"))),
+                + tex(closed.subs(depth_symbol, sympy.Symbol("h"))),
             ),
             Step(
                 "A worst case: lower every reward after the first token's best choice by $\\rho$ "
-                "and raise every one after its rival. The lead is gone where (four tokens)",
-                worst,
+                "and raise every one after its rival. At the radius the lead is gone (four "
+                "tokens).",
+                rf"{tex(lead)} = 0 \iff \rho = {tex(worst.rhs)}",
             ),
-            Step("With rewards at the end only, each side moves once:", terminal),
+            Step(
+                "With rewards at the end only, each side moves once:",
+                rf"{tex(delta - 2 * rho)} = 0 \iff \rho = {tex(terminal.rhs)}",
+            ),
             Step(
                 "For long completions the sum becomes the series, and the guarantee for any MDP.",
-                r"\lim_{H \to \infty} \frac{\Delta}{2 S_H} = "
-                + sympy.latex(guaranteed(delta, discount)),
+                r"\lim_{H \to \infty} \frac{\Delta}{2 S_H} = " + tex(guaranteed(delta, discount)),
             ),
         ),
         scope="the guarantees for all reals (z3; the tree with three tokens, the recursion of "

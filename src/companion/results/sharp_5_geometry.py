@@ -1,5 +1,6 @@
 """Fact 5, beyond the paper: the reward-policy map as the gradient of a support function."""
 
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -8,14 +9,20 @@ import z3
 from scipy.optimize import linprog
 
 from companion.results import lemma_c_2
-from companion.results.base import Check, Counterexample, Derivation, Step, identity, prove
+from companion.results.base import (
+    Check,
+    Counterexample,
+    Derivation,
+    Step,
+    identity,
+    prove,
+    tex,
+)
 from companion.results.elementary import maximum
 from companion.results.samples import DISCOUNTS, random_transitions
 from companion.theory import (
     FiniteMDP,
-    deterministic_policies,
     evaluate_policy,
-    occupancy,
     optimal_q,
     policy_breakpoints,
     soft_optimal_q,
@@ -61,15 +68,23 @@ def slope_along(occupancy: np.ndarray, direction: np.ndarray) -> float:
     return float((occupancy * direction).sum())
 
 
+def occupancy(mdp: FiniteMDP, policy: np.ndarray, start: np.ndarray) -> np.ndarray:
+    """Discounted occupancy ``(S, A)`` of a policy ``(S, A)`` from a start distribution ``(S,)``."""
+    kernel = np.einsum("sa,sat->st", policy, mdp.transitions)
+    visits = np.linalg.solve(np.eye(mdp.n_states) - mdp.discount * kernel.T, start)
+    return visits[:, None] * policy
+
+
 def vertices(mdp: FiniteMDP, start: np.ndarray) -> np.ndarray:
     """Occupancies ``(A ** S, S, A)`` of all deterministic policies, among them every vertex."""
-    policies = deterministic_policies(mdp.n_states, mdp.n_actions)
+    choices = product(range(mdp.n_actions), repeat=mdp.n_states)
+    policies = (np.eye(mdp.n_actions)[list(choice)] for choice in choices)
     return np.array([occupancy(mdp, policy, start) for policy in policies])
 
 
 def symbolic() -> Derivation:
     """Flow equations, convexity, the soft gradient of a two-state MDP, and the smoothness."""
-    value = _occupancy_gives_value()
+    _occupancy_gives_value()
     a1, a2, b1, b2, t = z3.Reals("a1 a2 b1 b2 t")
     prove(  # two policies with returns a1, a2 at one reward and b1, b2 at the other
         maximum(t * a1 + (1 - t) * b1, t * a2 + (1 - t) * b2)
@@ -78,7 +93,7 @@ def symbolic() -> Derivation:
         t <= 1,
     )
     _soft_gradient()
-    variance, curvature = _soft_curvature()
+    _soft_curvature()
     alpha, gap = sympy.symbols("alpha g", positive=True)
     constant = identity(smoothness(alpha), lemma_c_2.bound(1, alpha))
     soft = alpha * sympy.log(1 + sympy.exp(-gap / alpha))
@@ -97,7 +112,8 @@ def symbolic() -> Derivation:
             Step(
                 "The discounted visits of a policy satisfy the flow equations, and the value is "
                 "linear in them (two states, all symbols).",
-                value,
+                r"d^\top = \mu^\top (I - \gamma P_\pi)^{-1}, \qquad V_\mu = \langle d, R \rangle, "
+                r"\qquad \sum_s d(s) = \frac{1}{1 - \gamma}",
             ),
             Step(
                 "So the optimal value is a maximum of linear functions of the reward: convex, "
@@ -118,12 +134,13 @@ def symbolic() -> Derivation:
             Step(
                 "whose solution is the occupancy of the soft policy. For a bandit, differentiate "
                 "once more along $v$: the variance of $v$.",
-                sympy.Eq(curvature, variance, evaluate=False),
+                r"\frac{d^2}{dt^2} V_\alpha(R + t v) = \frac{\mathrm{Var}_\pi(v)}{\alpha}",
             ),
             Step(
                 "The variance of numbers in $[-1, 1]$ is at most 1. The gradient is Lipschitz "
                 "with the constant of Lemma C.2.",
-                constant,
+                r"\lVert v \rVert_\infty \le 1 \implies \frac{\mathrm{Var}_\pi(v)}{\alpha} \le "
+                + tex(constant.lhs),
             ),
             Step(
                 "As $\\alpha \\to 0$ the smooth function becomes the support function; for two "
@@ -137,7 +154,7 @@ def symbolic() -> Derivation:
     )
 
 
-def _occupancy_gives_value() -> sympy.Eq:
+def _occupancy_gives_value() -> None:
     p, q, gamma, mu, r1, r2 = sympy.symbols("p q gamma mu r_1 r_2", positive=True)
     kernel = sympy.Matrix([[1 - p, p], [q, 1 - q]])
     start = sympy.Matrix([[mu, 1 - mu]])
@@ -149,8 +166,6 @@ def _occupancy_gives_value() -> sympy.Eq:
     identity(visits[0] + visits[1], 1 / (1 - gamma))
     solved = (sympy.eye(2) - gamma * kernel).inv() * rewards
     identity((start * solved)[0], (visits * rewards)[0])
-    d1, d2 = sympy.symbols("d_1 d_2")
-    return sympy.Eq(sympy.Symbol(r"V_\mu"), d1 * r1 + d2 * r2, evaluate=False)
 
 
 def _soft_gradient() -> None:
@@ -175,7 +190,7 @@ def _soft_gradient() -> None:
             identity(sympy.diff(soft, r), pi)
 
 
-def _soft_curvature() -> tuple[sympy.Expr, sympy.Expr]:
+def _soft_curvature() -> None:
     alpha, t = sympy.symbols("alpha t", positive=True)
     r, v = sympy.symbols("r1:4", real=True), sympy.symbols("v1:4", real=True)
     powers = [sympy.exp((x + t * y) / alpha) for x, y in zip(r, v, strict=True)]
@@ -186,9 +201,6 @@ def _soft_curvature() -> tuple[sympy.Expr, sympy.Expr]:
     mean = sum(p * y for p, y in zip(policy, v, strict=True))
     variance = sum(p * (y - mean) ** 2 for p, y in zip(policy, v, strict=True))
     identity(sympy.cancel(second - variance / alpha), sympy.Integer(0))
-    value = sympy.Function(r"V_\alpha")(sympy.Symbol("t"))
-    shown = sympy.Function("Var")(sympy.Symbol("v")) / sympy.Symbol("alpha")
-    return shown, sympy.Derivative(value, (sympy.Symbol("t"), 2))
 
 
 def numeric(rng: np.random.Generator) -> tuple[Check, ...]:
