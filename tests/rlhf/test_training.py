@@ -15,7 +15,7 @@ from companion.rlhf import (
     sweep,
 )
 from companion.rlhf.distances import distribution_distance
-from companion.rlhf.policies import load, quiet_and_offline
+from companion.rlhf.policies import load, quiet
 from companion.rlhf.records import CorruptRecord
 from companion.rlhf.rewards import Rewards
 from companion.rlhf.sweeps import prepare_start
@@ -56,7 +56,7 @@ def test_rl_seed_is_separate_from_the_start(lab):
 def test_kl_reference_is_the_start(lab, tmp_path):
     experiment = small(beta=0.3)
     start = prepare_start(experiment.start, lab)
-    with quiet_and_offline(threads=1):
+    with quiet(offline=True, threads=1):
         policy, tokenizer = load(start)
         trainer = sampling_trainer(experiment, policy, tokenizer, Rewards(experiment), tmp_path)
     reference = list(trainer.ref_model.parameters())
@@ -73,7 +73,7 @@ def test_trainer_gets_what_the_experiment_says(lab, tmp_path):
         optimizer="sgd",
     )
     start = prepare_start(experiment.start, lab)
-    with quiet_and_offline(threads=1):
+    with quiet(offline=True, threads=1):
         trainer = sampling_trainer(experiment, *load(start), Rewards(experiment), tmp_path)
     assert trainer.scale_rewards == "none"
     assert trainer.multi_objective_aggregation == "normalize_then_sum"

@@ -4,7 +4,7 @@ import hashlib
 import json
 import math
 from collections.abc import Iterable
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
@@ -20,9 +20,14 @@ def content_id(fields: dict[str, Any]) -> str:
 
 
 class Spec(BaseModel):
-    """A frozen, validated specification that knows its content id."""
+    """A frozen, validated specification that knows its content id.
+
+    ``LATER`` names fields that came after the first records: they count in the id only when they
+    differ from their default, so that earlier records keep theirs.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
+    LATER: ClassVar[frozenset[str]] = frozenset()
 
     def __init__(self, **fields: Any) -> None:
         try:
@@ -33,7 +38,11 @@ class Spec(BaseModel):
     @property
     def id(self) -> str:
         """What names this specification's folder: equal fields, equal id."""
-        return content_id(self.model_dump(mode="json"))
+        fields = self.model_dump(mode="json")
+        for name in self.LATER:
+            if fields[name] == type(self).model_fields[name].default:
+                del fields[name]
+        return content_id(fields)
 
 
 def _first_problem(error: ValidationError) -> str:
@@ -46,7 +55,11 @@ def _first_problem(error: ValidationError) -> str:
 class Start(Spec):
     """The supervised policy that runs start from, shared by all runs of one ``seed``."""
 
+    LATER: ClassVar[frozenset[str]] = frozenset({"model", "accelerator"})
+
     task: str
+    model: str | None = None
+    accelerator: str = "cpu"
     architecture: str
     hidden_size: int
     layers: int
@@ -91,8 +104,9 @@ class RewardModel(Spec):
 class Experiment(Spec, Scale):
     """One reinforcement-learning run from a supervised start.
 
-    Defaults of ``scale_rewards``, ``beta``, ``loss_type``, ``aggregation`` and ``entropy_coef``
-    are those of trl's GRPO trainer; sizes left out come from the tier.
+    Defaults of ``scale_rewards``, ``loss_type``, ``aggregation`` and ``entropy_coef``
+    are those of trl's GRPO trainer; what ``Scale`` holds and is left out comes from
+    the tier.
 
     Attributes:
         task: name of the task family.
@@ -106,7 +120,6 @@ class Experiment(Spec, Scale):
         gate_rate: rate at which a learned gate moves the routes towards what pays (negative:
             towards what is neglected); 0 keeps them.
         leave_out: prompts of these kinds (prefixes) are not trained on.
-        beta: weight of KL(policy ‖ start).
         scale_rewards: what GRPO (and ``exact``) divide advantages by: the standard deviation
             within a prompt's group, within the batch, or nothing.
         loss_type: trl's ``loss_type`` (``grpo`` only).
@@ -120,6 +133,10 @@ class Experiment(Spec, Scale):
         keep_policy: whether the record keeps the trained weights.
     """
 
+    LATER: ClassVar[frozenset[str]] = frozenset(
+        {"model", "accelerator", "adam_beta2", "checkpoint_every", "vllm"}
+    )
+
     task: str
     tier: str = "tiny"
     trainer: Literal["grpo", "rloo", "exact"] = "grpo"
@@ -128,7 +145,6 @@ class Experiment(Spec, Scale):
     routes: dict[str, dict[str, float]] | None = None
     gate_rate: float = Field(default=0.0, allow_inf_nan=False)
     leave_out: tuple[str, ...] = ()
-    beta: float = Field(default=0.0, ge=0, allow_inf_nan=False)
     scale_rewards: Literal["group", "batch", "none"] = "group"
     loss_type: Literal["grpo", "dr_grpo", "dapo", "bnpo"] = "dapo"
     aggregation: Literal["sum_then_normalize", "normalize_then_sum"] = "sum_then_normalize"
@@ -196,6 +212,8 @@ class Experiment(Spec, Scale):
         """The supervised policy this run starts from."""
         return Start(
             task=self.task,
+            model=self.model,
+            accelerator=self.accelerator,
             architecture=self.architecture,
             hidden_size=self.hidden_size,
             layers=self.layers,

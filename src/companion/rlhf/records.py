@@ -62,7 +62,11 @@ class Record:
 
     @cached_property
     def provenance(self) -> dict[str, Any]:
-        """Commit, lock, device, versions, seeds, wall and processor time in seconds."""
+        """Commit, lock, device, versions, seeds, wall and processor time in seconds.
+
+        ``resumed_at`` is the step of the checkpoint an interrupted run went on from: trl does not
+        draw the same samples then as a run in one piece.
+        """
         return json.loads((self.path / "provenance.json").read_text())
 
     def split(self, name: str) -> pd.DataFrame:
@@ -156,24 +160,19 @@ def set_aside(path: Path) -> Path:
     return aside
 
 
-def write_provenance(
-    path: Path, experiment: Experiment, device: str, wall_seconds: float, cpu_seconds: float
-) -> None:
-    """Record where a run comes from."""
-    facts = {
+def write_provenance(path: Path, experiment: Experiment, facts: dict[str, Any]) -> None:
+    """Record where a run comes from; ``facts`` are the run's own (device, seconds, ...)."""
+    origin = {
         "id": experiment.id,
         "commit": _commit(),
         "lock_sha256": _lock(),
         "source_sha256": source_digest(),
-        "device": device,
         "versions": {name: version(name) for name in _LIBRARIES},
         "python": platform.python_version(),
         "seed": experiment.seed,
         "sft_seed": experiment.sft_seed,
-        "wall_seconds": round(wall_seconds, 3),
-        "cpu_seconds": round(cpu_seconds, 3),
     }
-    path.write_text(json.dumps(facts, indent=1) + "\n")
+    path.write_text(json.dumps(origin | facts, indent=1) + "\n")
 
 
 def source_digest() -> str:

@@ -1,5 +1,6 @@
 """Reward models learned from biased preferences (Bradley-Terry, trl's RewardTrainer)."""
 
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -39,7 +40,8 @@ def train_reward_model(spec: RewardModel, folder: Path) -> None:
     trainer = RewardTrainer(
         model=model,
         args=RewardConfig(
-            **quiet_arguments(folder, spec.seed) | {"lr_scheduler_type": "linear"},
+            **quiet_arguments(folder / "trainer", spec.seed, "cpu")
+            | {"lr_scheduler_type": "linear"},
             max_steps=spec.steps,
             per_device_train_batch_size=spec.batch_size,
             learning_rate=spec.learning_rate,
@@ -51,8 +53,8 @@ def train_reward_model(spec: RewardModel, folder: Path) -> None:
     )
     trainer.remove_callback(PrinterCallback)
     trainer.train()
-    model.save_pretrained(folder)
-    tokenizer.save_pretrained(folder)
+    trainer.save_model(str(folder))
+    shutil.rmtree(folder / "trainer", ignore_errors=True)
 
 
 class LearnedReward:

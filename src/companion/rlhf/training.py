@@ -1,7 +1,7 @@
 """Reinforcement learning from a supervised start: trl's trainers and the exact gradient."""
 
 import json
-import shutil
+import os
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,17 +17,20 @@ from transformers import (
     TrainerCallback,
     set_seed,
 )
+from transformers.trainer_utils import get_last_checkpoint
 from trl import GRPOConfig, GRPOTrainer, RLOOConfig, RLOOTrainer
 
 from companion.rlhf.experiment import Experiment
+from companion.rlhf.hardware import pick_hardware
 from companion.rlhf.policies import load
 from companion.rlhf.reward_models import LearnedReward
 from companion.rlhf.rewards import Rewards
 from companion.rlhf.scoring import Scorer
-from companion.rlhf.sft import quiet_arguments
+from companion.rlhf.sft import per_process, quiet_arguments
 from companion.rlhf.tasks import get_task
 
 _STD_FLOOR = 1e-4  # what trl adds to the standard deviation it divides by
+_SHARDED = ("ACCELERATE_USE_DEEPSPEED", "ACCELERATE_USE_FSDP")  # no process holds the policy
 _MAX_GRADIENT = 1.0  # trl's default clipping
 
 
@@ -48,15 +51,28 @@ class Monitor:
         self._path = path
         self._bar = bar
         self.step = 0
+        self._main = int(os.environ.get("RANK", "0")) == 0
+        self._whole = not any(os.environ.get(name) == "true" for name in _SHARDED)
         self._began = time.monotonic()
 
     def write(self, step: int, policy: PreTrainedModel, metrics: dict[str, float]) -> None:
         """Append one line: step, seconds, exact masses of the labels, and other metrics."""
+        self._bar.update(step - self.step)
+        self.step = step
+        if not self._main:
+            return
         line = {"step": step, "seconds": round(time.monotonic() - self._began, 3), **metrics}
-        line |= self._masses(policy)
+        if self._whole:
+            line |= self._masses(policy)
         with self._path.open("a") as file:
             file.write(json.dumps(line) + "\n")
-        self._bar.update(step - self.step)
+
+    def resume(self, step: int) -> None:
+        """Forget what was measured after the checkpoint at ``step``."""
+        lines = self._path.read_text().splitlines()
+        kept = [line for line in lines if json.loads(line)["step"] <= step]
+        self._path.write_text("".join(line + "\n" for line in kept))
+        self._bar.update(step)
         self.step = step
 
     def _masses(self, policy: PreTrainedModel) -> dict[str, float]:
@@ -76,24 +92,47 @@ def train(
     reward_model: Path | None,
     folder: Path,
     progress: bool = False,
-) -> PreTrainedModel:
-    """Train from the policy saved in ``start``; metrics go to ``folder/metrics.jsonl``."""
-    policy, tokenizer = load(start)
+) -> None:
+    """Train from the policy saved in ``start``.
+
+    The trained policy goes to ``folder/policy``, metrics to ``folder/metrics.jsonl`` as they come.
+    A run that left a checkpoint in ``folder/trainer`` goes on from there.
+    """
+    exact = experiment.trainer == "exact"
+    device = pick_hardware(experiment.accelerator).device if exact else "cpu"
+    policy, tokenizer = load(start, device)  # trl moves its policy itself
     rewards = Rewards(experiment, LearnedReward(reward_model) if reward_model else None)
+    set_seed(experiment.seed)
     with tqdm(total=experiment.steps, unit="step", disable=not progress) as bar:
         monitor = Monitor(experiment, tokenizer, folder / "metrics.jsonl", bar)
-        set_seed(experiment.seed)
-        if experiment.trainer == "exact":
-            reference, _ = load(start)
-            _train_exactly(experiment, policy, reference, rewards, monitor)
+        if exact:
+            _train_exactly(experiment, policy, rewards, monitor)
+            policy.save_pretrained(folder / "policy")
+            tokenizer.save_pretrained(folder / "policy")
         else:
-            monitor.write(0, policy, {})
-            callbacks = [_Log(monitor, rewards)]
-            sampling_trainer(experiment, policy, tokenizer, rewards, folder, callbacks).train()
-            shutil.rmtree(folder / "trainer", ignore_errors=True)
-        if monitor.step < experiment.steps:
-            monitor.write(experiment.steps, policy, rewards.gate())
-    return policy
+            _train_by_sampling(experiment, policy, tokenizer, rewards, monitor, folder)
+
+
+def _train_by_sampling(
+    experiment: Experiment,
+    policy: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
+    rewards: Rewards,
+    monitor: Monitor,
+    folder: Path,
+) -> None:
+    callbacks = [_Log(monitor, rewards)]
+    trainer = sampling_trainer(experiment, policy, tokenizer, rewards, folder, callbacks)
+    output = folder / "trainer"
+    checkpoint = get_last_checkpoint(str(output)) if output.is_dir() else None
+    if checkpoint is None:
+        monitor.write(0, policy, {})
+    else:
+        monitor.resume(int(checkpoint.rsplit("-", 1)[1]))
+    trainer.train(resume_from_checkpoint=checkpoint)
+    if monitor.step < experiment.steps:
+        monitor.write(experiment.steps, policy, rewards.gate())
+    trainer.save_model(str(folder / "policy"))
 
 
 def sampling_trainer(
@@ -106,17 +145,24 @@ def sampling_trainer(
 ) -> GRPOTrainer | RLOOTrainer:
     """The trl trainer that an experiment asks for, ready to train ``policy``."""
     common = {
-        **quiet_arguments(folder / "trainer", experiment.seed),
+        **quiet_arguments(folder / "trainer", experiment.seed, experiment.accelerator),
         "max_steps": experiment.steps,
-        "per_device_train_batch_size": experiment.batch_size,
+        "per_device_train_batch_size": per_process(experiment.batch_size),
         "num_generations": experiment.group_size,
         "max_completion_length": experiment.max_new_tokens,
         "learning_rate": experiment.learning_rate,
         "optim": {"adam": "adamw_torch", "sgd": "sgd"}[experiment.optimizer],
+        "adam_beta2": experiment.adam_beta2,
         "logging_steps": experiment.eval_every,
         "beta": experiment.beta,
         "reward_weights": list(rewards.weights.values()),
     }
+    if experiment.checkpoint_every:
+        common |= {
+            "save_strategy": "steps",
+            "save_steps": experiment.checkpoint_every,
+            "save_total_limit": 1,
+        }
     rest: dict[str, Any] = {
         "model": policy,
         "reward_funcs": rewards.functions(),
@@ -134,6 +180,7 @@ def sampling_trainer(
             loss_type=experiment.loss_type,
             multi_objective_aggregation=experiment.aggregation,
             entropy_coef=experiment.entropy_coef,
+            use_vllm=experiment.vllm,
         )
         trainer = GRPOTrainer(args=config, **rest)
     trainer.remove_callback(PrinterCallback)
@@ -157,7 +204,6 @@ _KEPT = {"loss", "grad_norm", "reward", "reward_std", "kl", "entropy", "frac_rew
 def _train_exactly(
     experiment: Experiment,
     policy: PreTrainedModel,
-    reference: PreTrainedModel,
     rewards: Rewards,
     monitor: Monitor,
 ) -> None:
@@ -167,16 +213,17 @@ def _train_exactly(
     """
     prompts = experiment.prompts
     scores = rewards.table(prompts, [get_task(experiment.task).completions(p) for p in prompts])
-    weights = torch.tensor(list(rewards.weights.values()), dtype=torch.float64)
+    scores = scores.to(policy.device)
+    weights = torch.tensor(list(rewards.weights.values())).to(scores)
     with torch.no_grad():
-        base = torch.stack(monitor.scorer.log_probabilities(reference))
-    optimizer = {"adam": torch.optim.Adam, "sgd": torch.optim.SGD}[experiment.optimizer](
-        policy.parameters(), lr=experiment.learning_rate
-    )
+        base = torch.stack(monitor.scorer.log_probabilities(policy))
+    family: Any = {"adam": torch.optim.Adam, "sgd": torch.optim.SGD}[experiment.optimizer]
+    options = {"betas": (0.9, experiment.adam_beta2)} if experiment.optimizer == "adam" else {}
+    optimizer = family(policy.parameters(), lr=experiment.learning_rate, **options)
     policy.eval()
     for step in range(experiment.steps + 1):
         logp = torch.stack(monitor.scorer.log_probabilities(policy))
-        routed = rewards.route_table(prompts)[:, :, None] * scores
+        routed = rewards.route_table(prompts).to(scores)[:, :, None] * scores
         divergence = exact_kl(logp, base)
         if step % experiment.eval_every == 0 or step == experiment.steps:
             earned = expected(logp, scaled_reward(logp, routed, weights, "none"))
