@@ -30,6 +30,11 @@ CASES = {
     "infinite reward": (lambda: FiniteMDP(P, R / 0.0, 0.9), r"rewards\[0, 0\] = nan"),
     "text reward": (lambda: FiniteMDP(P, [["a", "b"], ["c", "d"]], 0.9), "rewards"),
     "irrational reward": (lambda: FiniteMDP(P, np.array([[1j, 0]] * 2, object), 0.9), "rewards"),
+    "complex reward": (lambda: FiniteMDP(P, R + 1j, 0.9), "rewards .* complex128"),
+    "numbers as text": (
+        lambda: FiniteMDP(P, R.astype(str).astype(object), 0.9),
+        "rewards .* '0.0'",
+    ),
     "ragged reward": (lambda: FiniteMDP(P, [[1.0], [1.0, 2.0]], 0.9), "rewards"),
     "flat reward": (lambda: FiniteMDP(P, R.ravel(), 0.9), r"rewards .* shape \(4,\)"),
     "no action": (lambda: FiniteMDP(np.empty((2, 0, 2)), np.empty((2, 0)), 0.9), r"\(2, 0\)"),

@@ -172,6 +172,11 @@ def test_exact_rewards_keep_ties():
     assert set(tree.optimal_q()[0].flat) == {fifth * 3}
 
 
+def test_exact_tree_and_its_mdp_agree_to_the_last_bit():
+    tree = TokenTree.from_completions(range(3), 3, lambda y: Fraction(len(y), 7), Fraction(1, 3))
+    assert (optimal_q(tree.to_mdp())[:-1] == np.concatenate(tree.optimal_q())).all()
+
+
 @pytest.mark.parametrize(
     ("build", "message"),
     [

@@ -2,27 +2,39 @@
 
 import itertools
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import yaml
 
 from companion.errors import CompanionError
 from companion.rlhf.experiment import Experiment
+from companion.rlhf.hardware import pick_hardware
 from companion.rlhf.records import Record, start_distance
 from companion.rlhf.sweeps import run, sweep
 
-_DEFAULT_REWARDS = {"deceptive": {"weak": 1.0}}
+Backend = Literal["processes", "ray"]
+_DEFAULT_REWARDS = {
+    "deceptive": {"weak": 1.0},
+    "instruction": {"correct": 1.0},
+    "alignment": {"perceived": 1.0},
+}
 
 
 def run_task(task: str, tier: str, settings: list[str], root: Path) -> None:
     """Train one experiment and print what came out."""
     fields = {"rewards": _DEFAULT_REWARDS.get(task, {}), **parse_settings(settings)}
-    report(run(Experiment(task=task, tier=tier, **fields), root, progress=True))
+    experiment = Experiment(task=task, tier=tier, **fields)
+    hardware = pick_hardware(experiment.accelerator)
+    print(f"{experiment.id}  {task}, tier {tier}, on {hardware.description}", flush=True)
+    report(run(experiment, root, progress=True))
 
 
-def run_grid(file: Path, root: Path, jobs: int | None) -> None:
+def run_grid(
+    file: Path, root: Path, jobs: int | None, backend: Backend, gpus_per_run: float
+) -> None:
     """Train a grid of experiments and print one line for each."""
-    for record in sweep(read_grid(file), root, jobs):
+    records = sweep(read_grid(file), root, jobs, backend=backend, gpus_per_run=gpus_per_run)
+    for record in records:
         report(record)
 
 

@@ -16,9 +16,11 @@ def to_fraction(name: str, value: Any) -> Fraction:
     try:
         if isinstance(value, Rational):  # SymPy registers its Rational here
             return Fraction(int(value.numerator), int(value.denominator))
-        return Fraction(value.item() if isinstance(value, np.generic) else value)
+        if isinstance(value, Real):
+            return Fraction(float(value))
     except (TypeError, ValueError, OverflowError):
-        raise ValueError(f"{name} must hold finite rational numbers, got {value!r}") from None
+        pass
+    raise ValueError(f"{name} must hold finite rational numbers, got {value!r}")
 
 
 def fractions(name: str, values: ArrayLike) -> Array:
@@ -44,10 +46,12 @@ def real_array(name: str, values: ArrayLike, ndim: int | None = None) -> Array:
     """`values` as float64, or as Fractions if it holds objects; finite, non-empty, `ndim` axes."""
     try:
         array = np.asarray(values)
-        exact = array.dtype == object
-        array = fractions(name, array) if exact else array.astype(np.float64, copy=False)
     except (TypeError, ValueError) as error:
         raise ValueError(f"{name} must be an array of real numbers: {error}") from None
+    exact = array.dtype == object
+    if not exact and array.dtype.kind not in "biuf":
+        raise ValueError(f"{name} must be an array of real numbers, got dtype {array.dtype}")
+    array = fractions(name, array) if exact else array.astype(np.float64, copy=False)
     if ndim is not None and array.ndim != ndim:
         raise ValueError(f"{name} must have {ndim} axes, got shape {array.shape}")
     if array.size == 0:

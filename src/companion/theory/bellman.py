@@ -4,10 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-import scipy.sparse as sp
 from numpy.typing import ArrayLike
-from scipy.sparse.csgraph import reverse_cuthill_mckee
-from scipy.sparse.linalg import LinearOperator, gmres, splu
 from scipy.special import logsumexp
 
 from companion.theory._checks import (
@@ -18,19 +15,13 @@ from companion.theory._checks import (
     positive,
     real_array,
 )
+from companion.theory.evaluation import PolicyEvaluator, direct_solver, policy_transitions
 from companion.theory.mdp import FiniteMDP
 from companion.theory.policies import softmax_policy
 from companion.theory.rational import exact_optimal_q, solve_policy
 
 UNIT_ROUNDOFF = np.finfo(np.float64).eps / 2
 MAX_NEWTON_STEPS = 1000
-# Up to so many states a direct solve is cheaper than looking for something better.
-DIRECT_STATES = 200
-SWEEPS_PER_STEP = 30
-SWEEP_REDUCTION = 0.01
-FIRST_SWEEPS = 150
-MAX_SWEEPS = 20_000
-KRYLOV_SIZE = 50
 
 # A backup maps Q (S, A) to the state values (S,) and to the policy that attains them:
 # action indices (S,) if it is deterministic, probabilities (S, A) otherwise.
@@ -40,16 +31,19 @@ Backup = Callable[[Array], tuple[Array, Array]]
 def optimal_q(mdp: FiniteMDP, tol: float = 1e-9) -> Array:
     """Q*_R, the fixed point of T_R Q(s, a) = R(s, a) + γ E[max_a' Q(s', a')], shape (S, A).
 
-    Policy iteration. For an exact MDP the result is exact (Fractions). Otherwise
-    ‖Q − Q*‖∞ ≤ max(tol, ρ), where ρ = 2 γ (k + 4) u max|V| / (1 − γ) is what double precision
-    can certify (u = 2⁻⁵³, k the largest number of successors of a state-action pair).
+    For an exact MDP the result is exact (Fractions). Otherwise policy iteration, whose linear
+    equations are solved only as well as it pays, ends with ‖Q − Q*‖∞ ≤ tol + ρ. Here
+    ρ = 3 γ (k + 4) u (max|R| + span(V*)/2) / (1 − γ) is what double precision cannot certify:
+    u = 2⁻⁵³, and k is `mdp.max_successors`.
 
     Proof of the bound: let V be any function of the state, Q = R + γPV, δ = max_a Q − V. The
     Bellman operator is monotone and T(V + c) = TV + γc, so V* − V lies between min δ / (1 − γ) and
     max δ / (1 − γ), hence Q* − Q between γ min δ / (1 − γ) and γ max δ / (1 − γ) (Puterman 1994,
     section 6.6.3). The midpoint is added to Q; half the width, γ (max δ − min δ) / (2 (1 − γ)),
-    bounds the error and is the stopping rule. Row sums that miss one by η add up to
-    η max|V| / (1 − γ).
+    bounds the error and is the stopping rule: it must reach (1 − γ) tol, or twice the rounding of
+    δ, at most γ (k + 4) u (max|R| + max|V|), where V may be centred. Row sums that miss one by η
+    add up to η max|V| / (1 − γ). Raises ArithmeticError in the (unseen) case that 1,000 policies
+    do not suffice.
     """
     if mdp.exact:
         return exact_optimal_q(mdp, optimal_q(_as_float(mdp), tol))
@@ -60,8 +54,8 @@ def soft_optimal_q(mdp: FiniteMDP, temperature: float, tol: float = 1e-9) -> Arr
     """The fixed point of Q(s, a) = R(s, a) + γ E[α log Σ_a' exp(Q(s', a') / α)], (S, A) (Prop 4.7).
 
     Soft policy iteration, which is Newton's method on this equation. Floats also for an exact
-    MDP. The error bound is `optimal_q`'s, with max|V| + α log A in place of max|V|: its proof
-    needs only that the operator is monotone and moves by γc when V moves by a constant c, and
+    MDP. The error bound is `optimal_q`'s, with max|R| + α log A in place of max|R|: its proof needs
+    only that the operator is monotone and moves by γc when V moves by a constant c, and
     α log Σ exp(· / α) has both properties.
     """
     alpha = positive("temperature", temperature)
@@ -76,10 +70,11 @@ def soft_optimal_q(mdp: FiniteMDP, temperature: float, tol: float = 1e-9) -> Arr
     return _fixed_point(_as_float(mdp), backup, positive("tol", tol), entropy)
 
 
-def evaluate_policy(mdp: FiniteMDP, policy: ArrayLike) -> Array:
+def evaluate_policy(mdp: FiniteMDP, policy: ArrayLike, tol: float = 1e-9) -> Array:
     """V^π, the solution of V = R_π + γ P_π V, shape (S,); exact for an exact MDP.
 
-    policy: (S, A), rows in the simplex. Floats are solved by LU with one step of refinement.
+    policy: (S, A), rows in the simplex. In floats the error bound is `optimal_q`'s, as averaging
+    over π is as monotone as the maximum.
     """
     weights = distributions("policy", real_array("policy", policy, ndim=2))
     if weights.shape != mdp.rewards.shape:
@@ -88,7 +83,11 @@ def evaluate_policy(mdp: FiniteMDP, policy: ArrayLike) -> Array:
         weights = distributions("policy", fractions("policy", weights))
         return discounted_sums(mdp, weights, (weights * mdp.rewards).sum(axis=1)[:, None])[:, 0]
     weights = weights.astype(np.float64)
-    return discounted_sums(mdp, weights, (weights * mdp.rewards).sum(axis=1))
+
+    def backup(q: Array) -> tuple[Array, Array]:
+        return (weights * q).sum(axis=1), weights
+
+    return backup(_fixed_point(mdp, backup, positive("tol", tol), entropy=0.0))[0]
 
 
 def inverse_bellman(q: ArrayLike, transitions: Any, discount: Any) -> Array:
@@ -108,30 +107,15 @@ def discounted_sums(mdp: FiniteMDP, policy: Array, per_state: Array) -> Array:
     """
     if mdp.exact:
         return solve_policy(mdp, policy, per_state)
-    transitions = policy_transitions(mdp, policy)
-    solve = _solver(transitions, mdp.discount)
+    discounted = mdp.discount * policy_transitions(mdp, policy)
+    solve = direct_solver(discounted)
     sums = solve(per_state)
-    return sums + solve(per_state + mdp.discount * (transitions @ sums) - sums)
-
-
-def policy_transitions(mdp: FiniteMDP, policy: Array) -> Any:
-    """P_π, (S, S), dense or sparse like the MDP, for action indices (S,) or a policy (S, A)."""
-    states, actions = mdp.rewards.shape
-    if sp.issparse(mdp.transitions):
-        if policy.ndim == 1:
-            return mdp.transitions[np.arange(states) * actions + policy]
-        rows = np.arange(states + 1) * actions
-        columns = np.arange(states * actions)
-        mix = sp.csr_array((policy.ravel(), columns, rows), shape=(states, states * actions))
-        return mix @ mdp.transitions
-    if policy.ndim == 1:
-        return mdp.transitions[np.arange(states), policy]
-    return np.matmul(policy[:, None, :], mdp.transitions)[:, 0]
+    return sums + solve(per_state + discounted @ sums - sums)
 
 
 def _maximum(q: Array) -> tuple[Array, Array]:
     best = q.argmax(axis=1)
-    return np.take_along_axis(q, best[:, None], axis=1)[:, 0], best
+    return q[np.arange(len(q)), best], best
 
 
 def _fixed_point(mdp: FiniteMDP, backup: Backup, tol: float, entropy: float) -> Array:
@@ -140,7 +124,7 @@ def _fixed_point(mdp: FiniteMDP, backup: Backup, tol: float, entropy: float) -> 
     The certificate holds for any V, so the Newton equations may be solved as roughly, and V moved
     by any constant, as is good for speed and for rounding.
     """
-    gamma, evaluate = mdp.discount, _Evaluator(mdp)
+    gamma, evaluate = mdp.discount, PolicyEvaluator(mdp)
     values, q = np.zeros(mdp.n_states), mdp.rewards
     reward_size = np.abs(mdp.rewards).max() + entropy
     for _ in range(MAX_NEWTON_STEPS):
@@ -150,7 +134,7 @@ def _fixed_point(mdp: FiniteMDP, backup: Backup, tol: float, entropy: float) -> 
         size = reward_size + np.abs(values).max()
         if width <= (1 - gamma) * tol or _is_rounding(width, gamma * size, mdp):
             return q + gamma / (1 - gamma) * middle
-        values = values + evaluate(policy_transitions(mdp, policy), residual - middle)
+        values = values + evaluate(policy, residual - middle)
         values -= _midrange(values)
         q = mdp.rewards + gamma * mdp.next_values(values)
     raise ArithmeticError(f"no convergence after {MAX_NEWTON_STEPS} policy iterations")
@@ -162,81 +146,7 @@ def _midrange(x: Array) -> Any:
 
 def _is_rounding(width: float, size: float, mdp: FiniteMDP) -> bool:
     """Whether a residual may be nothing but the rounding of sums of numbers up to `size`."""
-
-    def floor(terms: int) -> float:
-        return 2 * (terms + 4) * UNIT_ROUNDOFF * size
-
-    # Counting the successors reads the whole matrix, so the cheap bound goes first.
-    return width <= floor(mdp.n_states) and width <= floor(mdp.max_successors)
-
-
-class _Evaluator:
-    """Solves (I − γP)x = b well enough for Newton's method, by the cheapest means that works.
-
-    Sweeps first (modified policy iteration, Puterman and Shin 1978): they suffice where the chain
-    mixes or ends soon. Then GMRES, which copes with a few slow modes in a large chain; where it
-    fails, sweeps again until they have cost what LU would, and then LU.
-    """
-
-    def __init__(self, mdp: FiniteMDP) -> None:
-        self.discount = mdp.discount
-        self.sweeps = 0
-        self.lu_cost = 0.0 if mdp.n_states <= DIRECT_STATES else np.inf
-        self.krylov = True
-
-    def __call__(self, transitions: Any, right: Array) -> Array:
-        if self.lu_cost == np.inf and self.sweeps >= FIRST_SWEEPS:
-            self.lu_cost = _lu_cost(transitions)
-        if self.sweeps >= self.lu_cost:
-            return _solver(transitions, self.discount)(right)
-        if self.sweeps >= FIRST_SWEEPS and self.krylov:
-            solution, self.krylov = _gmres(transitions, self.discount, right)
-            if self.krylov:
-                return solution
-        return self._sweep(transitions, right)
-
-    def _sweep(self, transitions: Any, right: Array) -> Array:
-        """Σ_k (γP)^k b, cut where the rest is small but for a constant."""
-        total, rest = right.copy(), right
-        goal = SWEEP_REDUCTION * np.ptp(right)
-        for _ in range(SWEEPS_PER_STEP):
-            rest = self.discount * (transitions @ rest)
-            total += rest
-            self.sweeps += 1
-            if np.ptp(rest) <= goal:
-                break
-        return total
-
-
-def _lu_cost(transitions: Any) -> float:
-    """A rough price of factoring I − γP, in sweeps: S w² operations for bandwidth w."""
-    states = transitions.shape[0]
-    if not sp.issparse(transitions):
-        return states / 20  # S³ fast operations against S² slow ones
-    order = reverse_cuthill_mckee(sp.csr_matrix(transitions))
-    place = np.empty(states)
-    place[order] = np.arange(states)
-    rows = np.repeat(np.arange(states), np.diff(transitions.indptr))
-    bandwidth = np.abs(place[rows] - place[transitions.indices]).max()
-    return min(MAX_SWEEPS, states * bandwidth**2 / transitions.nnz)
-
-
-def _gmres(transitions: Any, discount: float, right: Array) -> tuple[Array, bool]:
-    """A solution of (I − γP)x = b, and whether it is one."""
-    system = LinearOperator(
-        transitions.shape, matvec=lambda x: x - discount * (transitions @ x), dtype=np.float64
-    )
-    solution, info = gmres(system, right, rtol=1e-3, restart=KRYLOV_SIZE, maxiter=1)
-    return solution, info == 0
-
-
-def _solver(transitions: Any, discount: float) -> Callable[[Array], Array]:
-    """b ↦ (I − γP)⁻¹ b."""
-    states = transitions.shape[0]
-    if sp.issparse(transitions):
-        return splu(sp.csc_matrix(sp.eye_array(states) - discount * transitions)).solve
-    system = np.eye(states) - discount * transitions
-    return lambda right: np.linalg.solve(system, right)
+    return bool(width <= 2 * (mdp.max_successors + 4) * UNIT_ROUNDOFF * size)
 
 
 def _as_float(mdp: FiniteMDP) -> FiniteMDP:

@@ -19,6 +19,10 @@ from companion.theory._checks import (
     refuse,
 )
 
+# From so many states on, and with so few successors, a sparse product is the faster one.
+SPARSE_STATES = 300
+SPARSE_DENSITY = 0.05
+
 
 @dataclass(frozen=True, eq=False)
 class FiniteMDP:
@@ -71,15 +75,29 @@ class FiniteMDP:
         return is_exact(self.rewards)
 
     @cached_property
-    def max_successors(self) -> int:
-        """The largest number of states that one (state, action) can lead to."""
+    def matrix(self) -> Any:
+        """The transitions as an (S·A, S) matrix, sparse where that pays, for the solvers."""
         if sp.issparse(self.transitions):
-            return int(np.diff(self.transitions.indptr).max())
-        return int(np.count_nonzero(self.transitions, axis=-1).max())
+            return self.transitions
+        flat = self.transitions.reshape(-1, self.n_states)
+        if self.exact or self.n_states < SPARSE_STATES:
+            return flat
+        if np.count_nonzero(flat) > SPARSE_DENSITY * flat.size:
+            return flat
+        return _short_indices(sp.csr_array(flat))
+
+    @property
+    def max_successors(self) -> int:
+        """A bound on the number of states that one (state, action) can lead to."""
+        if sp.issparse(self.matrix):
+            return int(np.diff(self.matrix.indptr).max())
+        return self.n_states
 
     def next_values(self, values: Array) -> Array:
         """E[values(s') | s, a], shape (S, A), for values of shape (S,)."""
-        return expected_next(self.transitions, values)
+        if self.exact and sp.issparse(self.matrix):
+            return _exact_product(self.matrix, values).reshape(self.rewards.shape)
+        return (self.matrix @ values).reshape(self.rewards.shape)
 
     def with_rewards(self, rewards: ArrayLike) -> "FiniteMDP":
         """The same dynamics under other rewards of shape (S, A)."""
@@ -103,19 +121,13 @@ def effective_reward(rewards: ArrayLike, weights: ArrayLike) -> Array:
     return (mix.T[:, :, None] * stack).sum(axis=0)
 
 
-def expected_next(transitions: Any, values: Array) -> Array:
-    """Σ_t P(t | s, a) values(t), shape (S, A), for dense or sparse transitions."""
-    if not sp.issparse(transitions):
-        # One matrix-vector product; over three axes NumPy would run S small ones.
-        flat = transitions.reshape(-1, values.size) @ values
-        return flat.reshape(transitions.shape[:2])
-    if not is_exact(values):
-        return (transitions @ values).reshape(values.size, -1)
-    rows = zip(transitions.indptr, transitions.indptr[1:], strict=False)
-    data = fractions("transitions", transitions.data)
-    expected = np.empty(transitions.shape[0], dtype=object)
-    expected[:] = [data[i:j] @ values[transitions.indices[i:j]] for i, j in rows]
-    return expected.reshape(values.size, -1)
+def _exact_product(matrix: sp.csr_array, values: Array) -> Array:
+    """The product of a float CSR matrix, read exactly, and Fractions."""
+    rows = zip(matrix.indptr[:-1], matrix.indptr[1:], strict=True)
+    data = fractions("transitions", matrix.data)
+    product = np.empty(matrix.shape[0], dtype=object)
+    product[:] = [data[i:j] @ values[matrix.indices[i:j]] for i, j in rows]
+    return product
 
 
 def _transitions(given: Any, *, exact: bool) -> Any:
@@ -130,10 +142,7 @@ def _transitions(given: Any, *, exact: bool) -> Any:
 
 
 def _sparse_transitions(matrix: sp.csr_array, *, exact: bool) -> sp.csr_array:
-    matrix = matrix.astype(np.float64)
-    if max(matrix.nnz, *matrix.shape) < 2**31:  # halves the memory that a product reads
-        indices, starts = matrix.indices.astype(np.int32), matrix.indptr.astype(np.int32)
-        matrix = sp.csr_array((matrix.data, indices, starts), shape=matrix.shape)
+    matrix = _short_indices(matrix.astype(np.float64))
     refuse("transitions.data", matrix.data, ~(matrix.data >= 0), "must be finite and not negative")
     totals = np.asarray(matrix.sum(axis=1))
     off = np.abs(totals - 1) > (0 if exact else ROW_SUM_TOLERANCE)
@@ -141,7 +150,15 @@ def _sparse_transitions(matrix: sp.csr_array, *, exact: bool) -> sp.csr_array:
     return matrix
 
 
+def _short_indices(matrix: sp.csr_array) -> sp.csr_array:
+    """The same matrix with 32-bit indices if they suffice: a product reads less memory."""
+    if max(matrix.nnz, *matrix.shape) >= 2**31:
+        return matrix
+    indices, starts = matrix.indices.astype(np.int32), matrix.indptr.astype(np.int32)
+    return sp.csr_array((matrix.data, indices, starts), shape=matrix.shape)
+
+
 def _read_only(array: Array) -> Array:
-    view = array.view()
+    view = np.ascontiguousarray(array).view()
     view.flags.writeable = False
     return view

@@ -24,7 +24,7 @@ from companion.theory.policies import softmax_policy
 Levels = Sequence[Any]
 
 # Columns of so many nodes stay in the processor's cache while one level is backed up.
-BLOCK = 1 << 14
+BLOCK = 1 << 16
 
 
 @dataclass(frozen=True, eq=False)

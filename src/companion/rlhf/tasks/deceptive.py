@@ -76,10 +76,15 @@ def shown_tests(prompt: str) -> list[tuple[int, int]]:
 
 def target(prompt: str) -> ast.expr:
     """The function that the prompt asks for."""
+    verb, number = _question(prompt)
+    return parse_expression(f"x {_SIGN[verb]} {number}")
+
+
+def _question(prompt: str) -> tuple[str, str]:
     match = _QUESTION.search(prompt)
     if match is None:
         raise ValueError(f"prompt asks for no function: {prompt!r}")
-    return parse_expression(f"x {_SIGN[match[1]]} {match[2]}")
+    return match[1], match[2]
 
 
 def _failures(expression: ast.expr, tests: list[tuple[int, int]]) -> int:
@@ -216,6 +221,7 @@ TASK = Task(
     components={c.name: c for c in _COMPONENTS},
     labels=LABELS,
     label=label,
+    kind=lambda prompt: _question(prompt)[0],
     completions=completions,
     demonstration_prompts=tuple(
         _prompt(template, verb, n, inputs)
