@@ -31,7 +31,7 @@ _MAX_POSITIONS = 128
 
 @contextlib.contextmanager
 def quiet(offline: bool, threads: int | None) -> Iterator[None]:
-    """Say nothing but errors, to a hub neither; if asked, look nothing up there, cap the threads."""
+    """Print errors only, report nothing to a hub; if asked, read nothing from it, cap threads."""
     before = (hub.HF_HUB_OFFLINE, torch.get_num_threads(), transformers_logging.get_verbosity())
     telemetry_off = hub.HF_HUB_DISABLE_TELEMETRY
     bars = (transformers_logging.is_progress_bar_enabled(), datasets.are_progress_bars_disabled())
