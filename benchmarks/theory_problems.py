@@ -60,7 +60,7 @@ def _matrix(rows, columns, weights, states):
 
 
 PROBLEMS = {
-    "random, dense": (dense_random, (200, 1000, 2000)),
+    "random, dense": (dense_random, (200, 2000)),
     "grid, dense": (lambda states: densified(grid(int(states**0.5))), (196, 961)),
     "queue, dense": (lambda states: densified(queue(states)), (200, 2000)),
     "random, sparse": (sparse_random, (10_000, 100_000)),

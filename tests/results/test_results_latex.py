@@ -3,6 +3,7 @@
 import json
 import re
 import subprocess
+from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -52,12 +53,16 @@ def faults(items):
     return json.loads(done.stdout)
 
 
+@cache
+def derivation(name):
+    return results.result(name).symbolic()
+
+
 @pytest.mark.parametrize("name", results.NAMES)
 def test_statement_and_steps(name):
-    module = results.result(name)
-    derivation = module.symbolic()
-    items = in_text("statement", module.STATEMENT) + in_text("scope", derivation.scope)
-    for number, step in enumerate(derivation.steps, start=1):
+    items = in_text("statement", results.result(name).STATEMENT)
+    items += in_text("scope", derivation(name).scope)
+    for number, step in enumerate(derivation(name).steps, start=1):
         items += in_text(f"step {number}", step.text)
         items.append((f"step {number}", step.latex, True))
     assert faults(items) == []
@@ -78,7 +83,7 @@ def test_a_fault_is_seen():
 
 @pytest.mark.parametrize("name", results.NAMES)
 def test_no_step_says_that_something_equals_itself(name):
-    for step in results.result(name).symbolic().steps:
+    for step in derivation(name).steps:
         for part in re.split(r",|\\qquad|\\implies|\\iff", step.latex):
             sides = [side.strip() for side in re.split(r"\\leq?\b|\\geq?\b|[=<>]", part)]
             assert len(set(sides)) == len(sides), step.latex

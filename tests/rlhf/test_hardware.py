@@ -6,7 +6,7 @@ from accelerate.commands.config.config_args import load_config_from_file
 
 import companion.rlhf
 from companion.rlhf import TIERS, Experiment, get_task
-from companion.rlhf.hardware import pick_hardware
+from companion.rlhf.hardware import choose_tier, pick_hardware
 
 CONFIGS = Path(companion.rlhf.__file__).parent / "accelerate"
 
@@ -37,6 +37,13 @@ def test_auto_uses_bfloat16_only_where_it_is_real(monkeypatch, real, precision):
 def test_auto_falls_back_to_the_cpu(monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     assert pick_hardware("auto") == pick_hardware("cpu")
+    assert choose_tier("auto") == "tiny"
+
+
+def test_tier_follows_the_machine_unless_asked_for(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    assert choose_tier("auto") == "colab"
+    assert choose_tier("tiny") == "tiny"
 
 
 @pytest.mark.parametrize("tier", TIERS)

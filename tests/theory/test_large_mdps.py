@@ -6,7 +6,7 @@ import scipy.sparse as sp
 from mdps import random_mdp
 from scipy.special import entr
 
-from companion.theory import FiniteMDP, bellman, optimal_q, soft_optimal_q, softmax_policy
+from companion.theory import FiniteMDP, evaluation, optimal_q, soft_optimal_q, softmax_policy
 
 STATES = 800
 
@@ -80,18 +80,18 @@ PROBLEMS = {
 @pytest.mark.parametrize("discount", [0.9, 0.9999])
 def test_large_sparse_mdps_are_solved_to_the_bound(means, discount, monkeypatch):
     used = set()
-    for name in ("_gmres", "_solver"):
-        original = getattr(bellman, name)
+    for name in ("_gmres", "direct_solver"):
+        original = getattr(evaluation, name)
 
         def spy(*args, name=name, original=original):
             used.add(name)
             return original(*args)
 
-        monkeypatch.setattr(bellman, name, spy)
+        monkeypatch.setattr(evaluation, name, spy)
     mdp = FiniteMDP(*PROBLEMS[means](), discount)
     assert np.abs(optimal_q(mdp, 1e-6) - policy_iteration(mdp)).max() <= 1e-6 + 1e-8
     if discount == 0.9999:
-        assert used == {"sweeps": set(), "gmres": {"_gmres"}, "lu": {"_solver"}}[means]
+        assert used == {"sweeps": set(), "gmres": {"_gmres"}, "lu": {"direct_solver"}}[means]
 
 
 @pytest.mark.parametrize("means", PROBLEMS)

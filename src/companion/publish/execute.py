@@ -99,19 +99,17 @@ def execute(job: Job, cache: Cache) -> Failure | None:
     progress = Progress(chapter.name, len(chapter.notebook.cells))
     try:
         jupytext.write(chapter.notebook, scratch / "in.ipynb", fmt="ipynb")
-        failure, peak_mb = _run_worker(job, scratch, work, progress)
+        failure = _run_worker(job, scratch, work, progress)
         if failure is None:
             _store(job, cache, scratch / "out.ipynb", work / FIGURES)
-        progress.close("failed" if failure else f"done (peak {peak_mb} MB)")
+        progress.close("failed" if failure else "done")
         return failure
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
 
 
-def _run_worker(
-    job: Job, scratch: Path, work: Path, progress: Progress
-) -> tuple[Failure | None, int]:
-    """Run the worker process, following its reports: the failure if any, the peak memory in MB."""
+def _run_worker(job: Job, scratch: Path, work: Path, progress: Progress) -> Failure | None:
+    """Run the worker process, following its reports."""
     command = [sys.executable, "-m", "companion.publish.worker"]
     command += [str(scratch / "in.ipynb"), str(scratch / "out.ipynb"), json.dumps(job.parameters)]
     log = scratch / "log"
@@ -131,15 +129,15 @@ def _run_worker(
         for line in process.stdout:
             message = json.loads(line)
             if "failed" in message:
-                return Failure(job.chapter, **message["failed"]), 0
-            if "peak_mb" in message:
-                return None, message["peak_mb"]
+                return Failure(job.chapter, **message["failed"])
+            if "ended" in message:
+                return None
             done = message["done"]
             progress.advance(done)
     cells = job.chapter.notebook.cells
     source = cells[min(done, len(cells) - 1)].source
     ended = f"the executing process ended with code {process.returncode}:\n{log.read_text()}"
-    return Failure(job.chapter, done, source, ended), 0
+    return Failure(job.chapter, done, source, ended)
 
 
 def _store(job: Job, cache: Cache, executed: Path, figures: Path) -> None:

@@ -2,7 +2,7 @@
 
 ``python -m companion.publish.worker INPUT OUTPUT PARAMETERS`` (the last as JSON) writes one JSON
 object a line to standard output: ``{"done": i, "of": n}`` after each cell, and at the end
-``{"peak_mb": …}`` or ``{"failed": {"cell": i, "source": …, "traceback": …}}``.
+``{"ended": true}`` or ``{"failed": {"cell": i, "source": …, "traceback": …}}``.
 """
 
 import json
@@ -51,16 +51,6 @@ class ReportingEngine(NBClientEngine):
         return super().execute_managed_notebook(nb_man, kernel_name, **kwargs)
 
 
-def peak_mb() -> int:
-    """Largest resident memory of the kernel in MB; 0 where the system does not tell."""
-    if sys.platform == "win32":
-        return 0
-    import resource
-
-    peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
-    return peak // (2**20 if sys.platform == "darwin" else 2**10)
-
-
 def main(source: str, target: str, parameters: str) -> None:
     """Execute ``source`` into ``target`` and report how it ended."""
     papermill_engines.register(ENGINE, ReportingEngine)
@@ -79,7 +69,7 @@ def main(source: str, target: str, parameters: str) -> None:
         cell, code = ReportingEngine.cell, ReportingEngine.source
         report(failed={"cell": cell, "source": code, "traceback": strip_color(trace)})
         return
-    report(peak_mb=peak_mb())
+    report(ended=True)
 
 
 if __name__ == "__main__":

@@ -31,9 +31,10 @@ Let $p \propto \rho\, e^{x/\alpha}$ and $q \propto \rho\, e^{y/\alpha}$ be distr
 many actions with **the same** positive reference $\rho$ (the softmax is $\rho \equiv 1$), and
 $\mathrm{span}(z) = \max_i z_i - \min_i z_i$. Then
 $$d_{TV}(p, q) \le \tanh\frac{\mathrm{span}(x - y)}{4\alpha},$$
-with equality for two actions whose log-odds change sign. Constants added to $x$ or $y$ do not
-count, the bound is never above 1, and it implies Lemma C.2 and Proposition 4.7, the latter in the
-sharper form $\tanh\bigl(\lVert \mathbf{R}_1 - \mathbf{R}_2 \rVert / (2\alpha(1-\gamma))\bigr)$.
+with equality for two actions whose log-odds just change sign, from $-\mathrm{span}/2\alpha$ to
+$\mathrm{span}/2\alpha$. Constants added to $x$ or $y$ do not count, the bound is never above 1,
+and it implies Lemma C.2 and Proposition 4.7, the latter in the sharper form
+$\tanh\bigl(\lVert \mathbf{R}_1 - \mathbf{R}_2 \rVert / (2\alpha(1-\gamma))\bigr)$.
 """
 
 

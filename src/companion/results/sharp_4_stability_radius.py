@@ -42,9 +42,9 @@ neighbourhood of unique optima. Two branches that never meet again attain the ra
 
 *Token trees.* With at most $H$ tokens the sum replaces the series and the radius is
 $\Delta / (2 \sum_{t<H} \gamma^t)$; if only rewards at the end of a completion change and
-$\gamma = 1$, it is $\Delta/2$ for any length. Both are exact where the gap $\Delta$ is that of the
-first token (the best completions of the two tokens share nothing else) and both completions have
-$H$ tokens; otherwise they are guarantees.
+$\gamma = 1$, it is $\Delta/2$ for any length. Both are exact where the smallest gap $\Delta$ is
+that of the first token and the best completions after it and after its rival have $H$ tokens each;
+otherwise they are guarantees.
 """
 
 

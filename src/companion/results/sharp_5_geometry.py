@@ -1,6 +1,5 @@
 """Fact 5, beyond the paper: the reward-policy map as the gradient of a support function."""
 
-from itertools import product
 from typing import Any
 
 import numpy as np
@@ -22,7 +21,9 @@ from companion.results.elementary import maximum
 from companion.results.samples import DISCOUNTS, random_transitions
 from companion.theory import (
     FiniteMDP,
+    deterministic_policies,
     evaluate_policy,
+    occupancy,
     optimal_q,
     policy_breakpoints,
     soft_optimal_q,
@@ -40,10 +41,10 @@ $$D = \Bigl\{ d \ge 0 : \sum_a d(s, a) = \mu(s) + \gamma \sum_{s', a'} P(s \mid 
 \ \text{for all } s \Bigr\}$$
 the polytope of discounted occupancies. Then $V^*_\mu(R) = \max_{d \in D} \langle d, R \rangle$: the
 optimal value is the support function of $D$, convex and piecewise linear in $R$. Its subgradients
-are the occupancies of the optimal policies; where there is one, it is the gradient. The cliffs are
-the walls between the cones of rewards with the same optimal vertex (the normal fan of $D$), and
-along a ray $R_0 + \varepsilon\, E$ they are the kinks of a convex piecewise-linear function of
-$\varepsilon$.
+are the occupancies of the policies that are optimal from $\mu$; where there is only one, it is the
+gradient. The cliffs are the walls between the cones of rewards with the same optimal vertex (the
+normal fan of $D$), and along a ray $R_0 + \varepsilon\, E$ they are the kinks of a convex
+piecewise-linear function of $\varepsilon$.
 
 Entropy smooths the support function: with temperature $\alpha$ the value is differentiable, its
 gradient is the occupancy of the soft optimal policy, and for a bandit the second derivative along
@@ -68,17 +69,9 @@ def slope_along(occupancy: np.ndarray, direction: np.ndarray) -> float:
     return float((occupancy * direction).sum())
 
 
-def occupancy(mdp: FiniteMDP, policy: np.ndarray, start: np.ndarray) -> np.ndarray:
-    """Discounted occupancy ``(S, A)`` of a policy ``(S, A)`` from a start distribution ``(S,)``."""
-    kernel = np.einsum("sa,sat->st", policy, mdp.transitions)
-    visits = np.linalg.solve(np.eye(mdp.n_states) - mdp.discount * kernel.T, start)
-    return visits[:, None] * policy
-
-
 def vertices(mdp: FiniteMDP, start: np.ndarray) -> np.ndarray:
     """Occupancies ``(A ** S, S, A)`` of all deterministic policies, among them every vertex."""
-    choices = product(range(mdp.n_actions), repeat=mdp.n_states)
-    policies = (np.eye(mdp.n_actions)[list(choice)] for choice in choices)
+    policies = deterministic_policies(mdp.n_states, mdp.n_actions)
     return np.array([occupancy(mdp, policy, start) for policy in policies])
 
 

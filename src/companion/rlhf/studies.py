@@ -1,13 +1,16 @@
 """Recorded case studies: reading their runs, and intervals over seeds."""
 
+import shutil
+from collections.abc import Callable, Hashable, Iterable
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 from numpy.typing import ArrayLike
 from scipy import stats
 
 from companion.errors import CompanionError
-from companion.rlhf.records import Record, read_record
+from companion.rlhf.records import CHECKSUMS, Record, close_record, read_record
 
 
 def read_study(folder: Path) -> list[Record]:
@@ -20,6 +23,36 @@ def read_study(folder: Path) -> list[Record]:
     if not records:
         raise CompanionError(f"{folder}: no records")
     return records
+
+
+def archive(records: Iterable[Record], folder: Path, splits: tuple[str, ...]) -> None:
+    """Copy records into a study's folder, small enough for the repository.
+
+    The copy keeps the distribution over the prompts of ``splits`` alone, its log-probabilities in
+    single precision (an error of 1e-6 at most, relative to their size), and its own checksums.
+    """
+    for record in records:
+        part = folder / f"{record.path.name}.part"
+        shutil.copytree(record.path, part, ignore=shutil.ignore_patterns(CHECKSUMS, "policy"))
+        table = record.distribution
+        kept = table[table["split"].isin(splits)]
+        single = kept.astype({"start_logprob": "float32", "logprob": "float32"})
+        single.to_parquet(part / "distribution.parquet", index=False, compression="zstd")
+        close_record(part, folder / record.path.name)
+
+
+def merged(table: pd.DataFrame, of: Callable[[str], Hashable]) -> pd.DataFrame:
+    """A record's table with completions merged into classes, such as their form.
+
+    Args:
+        table: columns ``prompt``, ``completion``, ``start_logprob``, ``logprob``.
+        of: the class of a completion; it takes the completion's place.
+    """
+    columns = ["start_logprob", "logprob"]
+    classes = table["completion"].map({c: of(c) for c in table["completion"].unique()})
+    keys = [table["prompt"], classes]
+    masses = np.exp(table[columns].astype(float)).groupby(keys, sort=False).sum()
+    return np.log(masses).reset_index()
 
 
 def bootstrap_interval(

@@ -4,10 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-import scipy.sparse as sp
 from numpy.typing import ArrayLike
-from scipy.sparse.csgraph import reverse_cuthill_mckee
-from scipy.sparse.linalg import LinearOperator, gmres, splu
 from scipy.special import logsumexp
 
 from companion.theory._checks import (
@@ -18,19 +15,13 @@ from companion.theory._checks import (
     positive,
     real_array,
 )
+from companion.theory.evaluation import PolicyEvaluator, direct_solver, policy_transitions
 from companion.theory.mdp import FiniteMDP
 from companion.theory.policies import softmax_policy
 from companion.theory.rational import exact_optimal_q, solve_policy
 
 UNIT_ROUNDOFF = np.finfo(np.float64).eps / 2
 MAX_NEWTON_STEPS = 1000
-# Up to so many states a direct solve is cheaper than looking for something better.
-DIRECT_STATES = 100
-SWEEPS_PER_STEP = 30
-SWEEP_REDUCTION = 0.001
-FIRST_SWEEPS = 150
-MAX_SWEEPS = 20_000
-KRYLOV_SIZE = 50
 
 # A backup maps Q (S, A) to the state values (S,) and to the policy that attains them:
 # action indices (S,) if it is deterministic, probabilities (S, A) otherwise.
@@ -116,28 +107,15 @@ def discounted_sums(mdp: FiniteMDP, policy: Array, per_state: Array) -> Array:
     """
     if mdp.exact:
         return solve_policy(mdp, policy, per_state)
-    transitions = policy_transitions(mdp, policy)
-    solve = _solver(transitions, mdp.discount)
+    discounted = mdp.discount * policy_transitions(mdp, policy)
+    solve = direct_solver(discounted)
     sums = solve(per_state)
-    return sums + solve(per_state + mdp.discount * (transitions @ sums) - sums)
-
-
-def policy_transitions(mdp: FiniteMDP, policy: Array) -> Any:
-    """P_π, (S, S), dense or sparse like `mdp.matrix`, for actions (S,) or a policy (S, A)."""
-    states, actions = mdp.rewards.shape
-    if policy.ndim == 1:
-        return mdp.matrix[np.arange(states) * actions + policy]
-    if sp.issparse(mdp.matrix):
-        rows = np.arange(states + 1) * actions
-        columns = np.arange(states * actions)
-        mix = sp.csr_array((policy.ravel(), columns, rows), shape=(states, states * actions))
-        return mix @ mdp.matrix
-    return np.matmul(policy[:, None, :], mdp.transitions)[:, 0]
+    return sums + solve(per_state + discounted @ sums - sums)
 
 
 def _maximum(q: Array) -> tuple[Array, Array]:
     best = q.argmax(axis=1)
-    return np.take_along_axis(q, best[:, None], axis=1)[:, 0], best
+    return q[np.arange(len(q)), best], best
 
 
 def _fixed_point(mdp: FiniteMDP, backup: Backup, tol: float, entropy: float) -> Array:
@@ -146,7 +124,7 @@ def _fixed_point(mdp: FiniteMDP, backup: Backup, tol: float, entropy: float) -> 
     The certificate holds for any V, so the Newton equations may be solved as roughly, and V moved
     by any constant, as is good for speed and for rounding.
     """
-    gamma, evaluate = mdp.discount, _Evaluator(mdp)
+    gamma, evaluate = mdp.discount, PolicyEvaluator(mdp)
     values, q = np.zeros(mdp.n_states), mdp.rewards
     reward_size = np.abs(mdp.rewards).max() + entropy
     for _ in range(MAX_NEWTON_STEPS):
@@ -156,7 +134,7 @@ def _fixed_point(mdp: FiniteMDP, backup: Backup, tol: float, entropy: float) -> 
         size = reward_size + np.abs(values).max()
         if width <= (1 - gamma) * tol or _is_rounding(width, gamma * size, mdp):
             return q + gamma / (1 - gamma) * middle
-        values = values + evaluate(policy_transitions(mdp, policy), residual - middle)
+        values = values + evaluate(policy, residual - middle)
         values -= _midrange(values)
         q = mdp.rewards + gamma * mdp.next_values(values)
     raise ArithmeticError(f"no convergence after {MAX_NEWTON_STEPS} policy iterations")
@@ -169,77 +147,6 @@ def _midrange(x: Array) -> Any:
 def _is_rounding(width: float, size: float, mdp: FiniteMDP) -> bool:
     """Whether a residual may be nothing but the rounding of sums of numbers up to `size`."""
     return bool(width <= 2 * (mdp.max_successors + 4) * UNIT_ROUNDOFF * size)
-
-
-class _Evaluator:
-    """Solves (I − γP)x = b well enough for Newton's method, by the cheapest means that works.
-
-    Sweeps first (modified policy iteration, Puterman and Shin 1978): they suffice where the chain
-    mixes or ends soon. Then GMRES, which copes with a few slow modes in a large chain; where it
-    fails, sweeps again until they have cost what LU would, and then LU.
-    """
-
-    def __init__(self, mdp: FiniteMDP) -> None:
-        self.discount = mdp.discount
-        self.sweeps = 0
-        # In sweeps; for a sparse matrix it depends on the pattern and is looked up when needed.
-        self.lu_cost = np.inf if sp.issparse(mdp.matrix) else mdp.n_states / 20
-        if mdp.n_states <= DIRECT_STATES:
-            self.lu_cost = 0
-        self.krylov = True
-
-    def __call__(self, transitions: Any, right: Array) -> Array:
-        if self.lu_cost == np.inf and self.sweeps >= FIRST_SWEEPS:
-            self.lu_cost = _sparse_lu_cost(transitions)
-        if self.sweeps >= self.lu_cost:
-            return _solver(transitions, self.discount)(right)
-        if self.sweeps >= FIRST_SWEEPS and self.krylov:
-            solution, self.krylov = _gmres(transitions, self.discount, right)
-            if self.krylov:
-                return solution
-        return self._sweep(transitions, right)
-
-    def _sweep(self, transitions: Any, right: Array) -> Array:
-        """Σ_k (γP)^k b, cut where the rest is small but for a constant."""
-        discounted = self.discount * transitions
-        total, rest = right.copy(), right
-        goal = SWEEP_REDUCTION * np.ptp(right)
-        for sweep in range(SWEEPS_PER_STEP):
-            rest = discounted @ rest
-            total += rest
-            if sweep % 4 == 3 and np.ptp(rest) <= goal:
-                break
-        self.sweeps += sweep + 1
-        return total
-
-
-def _sparse_lu_cost(transitions: Any) -> float:
-    """A rough price of factoring I − γP, in sweeps: S w² operations for bandwidth w."""
-    states = transitions.shape[0]
-    order = reverse_cuthill_mckee(sp.csr_matrix(transitions))
-    place = np.empty(states)
-    place[order] = np.arange(states)
-    rows = np.repeat(np.arange(states), np.diff(transitions.indptr))
-    bandwidth = np.abs(place[rows] - place[transitions.indices]).max()
-    return min(MAX_SWEEPS, states * bandwidth**2 / transitions.nnz)
-
-
-def _gmres(transitions: Any, discount: float, right: Array) -> tuple[Array, bool]:
-    """A solution of (I − γP)x = b, and whether it is one."""
-    system = LinearOperator(
-        transitions.shape, matvec=lambda x: x - discount * (transitions @ x), dtype=np.float64
-    )
-    solution, info = gmres(system, right, rtol=1e-3, restart=KRYLOV_SIZE, maxiter=1)
-    return solution, info == 0
-
-
-def _solver(transitions: Any, discount: float) -> Callable[[Array], Array]:
-    """b ↦ (I − γP)⁻¹ b."""
-    states = transitions.shape[0]
-    if sp.issparse(transitions):
-        return splu(sp.csc_matrix(sp.eye_array(states) - discount * transitions)).solve
-    system = np.eye(states) - discount * transitions
-    return lambda right: np.linalg.solve(system, right)
 
 
 def _as_float(mdp: FiniteMDP) -> FiniteMDP:

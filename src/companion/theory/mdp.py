@@ -20,7 +20,7 @@ from companion.theory._checks import (
 )
 
 # From so many states on, and with so few successors, a sparse product is the faster one.
-SPARSE_STATES = 100
+SPARSE_STATES = 300
 SPARSE_DENSITY = 0.05
 
 

@@ -44,7 +44,7 @@ def exact_optimal_q(mdp: FiniteMDP, guess: Array) -> Array:
         policy = indicator(choice[:, None] == actions, exact=True)
         values = exact_values(mdp, policy)
         q = mdp.rewards + mdp.discount * mdp.next_values(values)
-        best = np.array([row.argmax() for row in q])
+        best = q.argmax(axis=1)
         improved = q[states, best] > values
         if not improved.any():
             return q

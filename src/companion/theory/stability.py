@@ -7,7 +7,7 @@ import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
-from companion.theory._checks import Array, fractions, indicator, is_exact, positive
+from companion.theory._checks import Array, fractions, indicator, positive
 from companion.theory.bellman import discounted_sums, optimal_q
 from companion.theory.mdp import FiniteMDP
 from companion.theory.token_tree import TokenTree
@@ -65,18 +65,18 @@ def stability_radius(
         return _tree_radius(mdp, perturbed, 2 * positive("tol", tol))
     q = optimal_q(mdp, positive("tol", tol))
     tie = 0 if mdp.exact else 2 * tol
-    gaps, policy = action_gaps(q, tie)
+    gaps, best = action_gaps(q, tie)
     gap = gaps.min() if mdp.n_actions > 1 else np.inf
     guaranteed = (1 - mdp.discount) * gap / 2
     mask = _mask("perturbed", perturbed, mdp.rewards.shape)
     if mdp.rewards.size * mdp.n_states > EXACT_CELLS:
         return StabilityRadius(gap, guaranteed, exact=None)
-    return _exact_radius(mdp, gaps, policy, mask, StabilityRadius(gap, guaranteed, np.inf))
+    return _exact_radius(mdp, gaps, best, mask, StabilityRadius(gap, guaranteed, np.inf))
 
 
 def action_gaps(q: Array, tie: Any) -> tuple[Array, NDArray[np.intp]]:
     """(max_a Q − Q, at most `tie` set to zero; ∞ at the first best action itself), that action."""
-    best = np.array([row.argmax() for row in q]) if is_exact(q) else q.argmax(axis=1)
+    best = q.argmax(axis=1)
     gaps = np.take_along_axis(q, best[:, None], axis=1) - q
     gaps[gaps <= tie] = 0 * gaps[0, 0]
     np.put_along_axis(gaps, best[:, None], np.inf, axis=1)
@@ -104,8 +104,7 @@ def _exact_radius(
     # Rounding, not influence: no permitted perturbation moves this comparison.
     still = norms <= (0 if mdp.exact else 1e-12 / (1 - mdp.discount))
     radii = np.where(still, np.inf, gaps / np.where(still, 1, norms))
-    flat = min(range(radii.size), key=radii.ravel().__getitem__)
-    state, action = divmod(flat, actions)
+    state, action = divmod(int(radii.argmin()), actions)
     if radii[state, action] == np.inf:
         return known
     direction = np.zeros(mask.shape)
