@@ -31,10 +31,11 @@ except ImportError:
 
 RECORD = Path(__file__).parent / "records" / "theory_solvers.json"
 ERROR = 1e-6
-DISCOUNTS = (0.9, 0.99, 0.9999)
+DISCOUNTS = (0.9, 0.9999)
 REPEATS = 3
-# A solver whose first run takes longer is not run again, and not at the next larger size.
-PATIENCE = 10.0
+# A peer that takes longer is run once only, and one so many times as slow as the fastest solver
+# is not tried at the next larger size.
+PATIENCE, HOPELESS = 3.0, 5.0
 # Its model starts the next solve from the last solution: one cold run each, no median.
 ONCE = "mdpsolver, modified policy iteration"
 # LU of a random graph fills in (at 100,000 states it would not fit into memory): not tried.
@@ -51,7 +52,7 @@ def timed(call, at_least=0.05):
     return elapsed / calls, result
 
 
-def solvers_for(transitions, rewards, discount):
+def solvers_for(transitions, rewards, discount, skip):
     """name → call that returns V; models are built here, outside the timing."""
     mdp = FiniteMDP(transitions, rewards, discount)
     _ = mdp.matrix
@@ -63,7 +64,7 @@ def solvers_for(transitions, rewards, discount):
             peer.solve("modified_policy_iteration", epsilon=ERROR, max_iter=10**6).v
         ),
     }
-    if mdpsolver is not None:
+    if mdpsolver is not None and ONCE not in skip:
         other = mdpsolver_model(transitions, rewards, discount)
         calls[ONCE] = lambda: run_mdpsolver(other)
     return calls
@@ -111,26 +112,23 @@ def certified_error(transitions, rewards, discount, values):
 
 
 def compare_solvers():
-    rows = []
-    too_slow = set()
     for problem, (build, sizes) in PROBLEMS.items():
-        family = problem.split(",")[0]
+        too_slow = set()
         for size in sizes:
             transitions, rewards = build(size)
             for discount in DISCOUNTS:
-                slow = {n for f, n, d in too_slow if (f, d) == (family, discount)}
-                if family == "random" and size >= FILLS_IN_FROM:
-                    slow.add(FILLS_IN)
-                row = compare(transitions, rewards, discount, slow)
-                seconds = row["seconds"].items()
-                too_slow |= {(family, n, discount) for n, t in seconds if t > PATIENCE}
-                rows.append({"problem": problem, "states": len(rewards), **row})
-                print(json.dumps(rows[-1]), flush=True)
-    return rows
+                skip = {name for name, at in too_slow if at == discount}
+                if problem.startswith("random") and size >= FILLS_IN_FROM:
+                    skip.add(FILLS_IN)
+                row = compare(transitions, rewards, discount, skip)
+                limit = HOPELESS * min(row["seconds"].values())
+                too_slow |= {(n, discount) for n, t in row["seconds"].items() if t > limit}
+                too_slow -= {("companion", discount)}
+                yield {"problem": problem, "states": len(rewards), **row}
 
 
 def compare(transitions, rewards, discount, too_slow):
-    calls = solvers_for(transitions, rewards, discount)
+    calls = solvers_for(transitions, rewards, discount, too_slow)
     times = {name: [] for name in calls if name not in too_slow}
     errors = {}
     for repeat in range(REPEATS):
@@ -149,14 +147,13 @@ def compare(transitions, rewards, discount, too_slow):
         "discount": discount,
         "seconds": seconds,
         "certified_error": errors,
-        "not_tried": sorted(too_slow & set(calls)),
+        "not_tried": sorted(too_slow),
         "best_peer": best,
         "times_as_fast_as_best_peer": best and seconds[best] / seconds["companion"],
     }
 
 
 def compare_trees():
-    rows = []
     for tokens, depth in ((10, 7), (2, 22), (56, 4)):
         rng = np.random.default_rng(0)
         shape = TokenTree(range(tokens), depth).shape
@@ -175,7 +172,7 @@ def compare_trees():
         }
         seconds = medians(calls, 7)
         ends = sum(int(mask.sum()) for mask in tree.terminal())
-        rows.append(
+        yield (
             {
                 "tokens": tokens,
                 "depth": depth,
@@ -186,8 +183,6 @@ def compare_trees():
                 "soft_optimal_q_over_exp": seconds["soft_optimal_q"] / seconds["exp"],
             }
         )
-        print(json.dumps(rows[-1]), flush=True)
-    return rows
 
 
 def medians(calls, repeats):
@@ -199,7 +194,6 @@ def medians(calls, repeats):
 
 
 def compare_breakpoints(points=100_001):
-    rows = []
     for states, actions, discount in ((1, 10, 0.0), (10, 3, 0.9), (30, 4, 0.99), (10, 4, 0.9999)):
         rng = np.random.default_rng(0)
         transitions = rng.dirichlet(np.ones(states), size=(states, actions))
@@ -208,7 +202,7 @@ def compare_breakpoints(points=100_001):
         seconds, found = timed(lambda m=mdp, d=direction: policy_breakpoints(m, d, (-2, 2)))
         grid = np.linspace(-2, 2, points)
         grid_seconds, choices = timed(lambda m=mdp, d=direction, g=grid: walk(m, d, g))
-        rows.append(
+        yield (
             {
                 "states": states,
                 "actions": actions,
@@ -220,8 +214,6 @@ def compare_breakpoints(points=100_001):
                 "times_as_fast_as_grid": grid_seconds / seconds,
             }
         )
-        print(json.dumps(rows[-1]), flush=True)
-    return rows
 
 
 def walk(mdp, direction, grid):
@@ -302,10 +294,13 @@ def main():
             "machine": machine,
             "versions": versions(),
             "asked_error": ERROR if part == "solvers" else None,
-            "rows": parts[part](),
+            "rows": [],
         }
-    RECORD.parent.mkdir(exist_ok=True)
-    RECORD.write_text(json.dumps(record, indent=1) + "\n")
+        for row in parts[part]():
+            print(json.dumps(row), flush=True)
+            record[part]["rows"].append(row)
+            RECORD.parent.mkdir(exist_ok=True)
+            RECORD.write_text(json.dumps(record, indent=1) + "\n")
 
 
 if __name__ == "__main__":

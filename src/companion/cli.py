@@ -18,7 +18,7 @@ def companion() -> None:
 
 @app.command()
 def build(
-    chapters: Annotated[list[str] | None, typer.Argument(help="Notebooks by name; all if none given")] = None,
+    chapters: Annotated[list[str] | None, typer.Argument(help="Names; all if none given")] = None,
     param: Annotated[list[str] | None, typer.Option(help="NAME=VALUE, may be repeated")] = None,
     jobs: Annotated[int, typer.Option(help="notebooks at a time; 0: one a core")] = 0,
     cache: Annotated[Path | None, typer.Option(help="folder of executed chapters")] = None,

@@ -64,10 +64,11 @@ def test_killed_sweep_resumes_and_repeats_nothing(tmp_path):
 
 
 @pytest.mark.slow
-def test_ray_sweep_survives_the_death_of_a_node(tmp_path):
+def test_ray_sweep_survives_the_death_of_a_node(tmp_path, monkeypatch):
     import ray
     from ray.cluster_utils import Cluster
 
+    monkeypatch.setenv("RAY_worker_niceness", "0")  # a busy machine starves them otherwise
     cluster = Cluster(
         initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False}
     )

@@ -544,8 +544,9 @@ ERRATA = (
         "prop_3_1_discount",
         "Proposition 3.1",
         "hypothesis",
-        "Reaching $s_0$ with positive probability at some step does not make the start worse off "
-        "if $\\gamma = 0$, which Assumption 2.3 allows.",
+        "The proof concludes that the return from the start is smaller if $s_0$ is visited with "
+        "positive probability at some step. If $\\gamma = 0$, which Assumption 2.3 allows, later "
+        "steps carry no weight.",
         "Ask for a positive discounted probability: $\\gamma > 0$, or $s_0$ possible as a first "
         "state.",
         _no_weight_later,
@@ -566,7 +567,8 @@ ERRATA = (
         "lemma_c_2_tight",
         "Lemma C.2",
         "wording",
-        "The proof calls its bound on the Jacobian tight for any $x$.",
+        "The proof says of its bound on the Jacobian that it “is tight and holds for any $x$”. It "
+        "holds for any $x$; it is not tight at every $x$.",
         "It is tight over all $x$: attained where some set of actions has mass exactly 1/2.",
         _not_tight_everywhere,
         _tight_at_one_half,

@@ -126,7 +126,7 @@ def symbolic() -> Derivation:
     )
 
 
-def numeric(rng: np.random.Generator, repeats: int = 20) -> tuple[Check, ...]:
+def numeric(rng: np.random.Generator, repeats: int = 100) -> tuple[Check, ...]:
     """Random mixtures of rewards over α, and the two branches that attain the constant."""
     rows = []
     for mdp, rewards, weights in mixtures(rng, repeats):

@@ -15,6 +15,7 @@ from companion.rlhf.sweeps import run, sweep
 Backend = Literal["processes", "ray"]
 _DEFAULT_REWARDS = {
     "deceptive": {"weak": 1.0},
+    "deceptive_python": {"weak": 1.0},
     "instruction": {"correct": 1.0},
     "alignment": {"perceived": 1.0},
 }
@@ -65,10 +66,13 @@ def read_grid(file: Path) -> list[Experiment]:
     try:
         content = yaml.safe_load(file.read_text())
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise CompanionError(f"{file}: {str(error).splitlines()[0]}") from None
+        reason = str(error).splitlines()[0]
+        raise CompanionError(f"{file}: cannot be read: {reason}") from None
     if not isinstance(content, dict) or not set(content) <= {"base", "grid"}:
         raise CompanionError(f"{file}: must hold 'base' and 'grid', nothing else")
     base, grid = content.get("base") or {}, content.get("grid") or {}
+    if not (isinstance(base, dict) and isinstance(grid, dict)):
+        raise CompanionError(f"{file}: 'base' and 'grid' must be mappings")
     if not all(isinstance(values, list) for values in grid.values()):
         raise CompanionError(f"{file}: every entry of 'grid' must be a list")
     combinations = itertools.product(*grid.values())

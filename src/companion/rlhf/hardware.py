@@ -34,3 +34,10 @@ def pick_hardware(accelerator: str) -> Hardware:
     real = torch.cuda.is_bf16_supported(including_emulation=False)
     precision = "bfloat16" if real else "float16"
     return Hardware("cuda", precision, f"{torch.cuda.get_device_name()}, {precision}")
+
+
+def choose_tier(tier: str) -> str:
+    """The tier asked for; for ``auto`` what suits the machine: ``colab`` with a CUDA device."""
+    if tier != "auto":
+        return tier
+    return "colab" if torch.cuda.is_available() else "tiny"

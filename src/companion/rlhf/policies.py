@@ -1,7 +1,6 @@
 """Policies and their tokenizers: made from config, or loaded from a folder."""
 
 import contextlib
-import os
 import warnings
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -32,10 +31,12 @@ _MAX_POSITIONS = 128
 
 @contextlib.contextmanager
 def quiet(offline: bool, threads: int | None) -> Iterator[None]:
-    """Say nothing but errors; if asked, look nothing up on a model hub and cap the threads."""
+    """Print errors only, report nothing to a hub; if asked, read nothing from it, cap threads."""
     before = (hub.HF_HUB_OFFLINE, torch.get_num_threads(), transformers_logging.get_verbosity())
+    telemetry_off = hub.HF_HUB_DISABLE_TELEMETRY
     bars = (transformers_logging.is_progress_bar_enabled(), datasets.are_progress_bars_disabled())
     hub.HF_HUB_OFFLINE = hub.HF_HUB_OFFLINE or offline
+    hub.HF_HUB_DISABLE_TELEMETRY = True
     torch.set_num_threads(threads or before[1])
     transformers_logging.set_verbosity_error()
     transformers_logging.disable_progress_bar()
@@ -46,6 +47,7 @@ def quiet(offline: bool, threads: int | None) -> Iterator[None]:
             yield
     finally:
         hub.HF_HUB_OFFLINE = before[0]
+        hub.HF_HUB_DISABLE_TELEMETRY = telemetry_off
         torch.set_num_threads(before[1])
         transformers_logging.set_verbosity(before[2])
         if bars[0]:
@@ -157,6 +159,3 @@ def load(folder: Path, device: str = "cpu") -> tuple[PreTrainedModel, PreTrained
     policy = AutoModelForCausalLM.from_pretrained(str(folder), dtype=torch.float32)
     torch.nn.Module.to(policy, device)
     return policy, PreTrainedTokenizerFast.from_pretrained(str(folder))
-
-
-os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")

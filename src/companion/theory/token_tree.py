@@ -136,7 +136,7 @@ class TokenTree:
         return _backward(self.rewards, self.discount, _maximum)
 
     def soft_optimal_q(self, temperature: float, reference: Levels | None = None) -> list[Array]:
-        """Q of the regularised optimum, per level.
+        """Q of the regularised optimum, per level; the last level is the rewards, as above.
 
         With a `reference` policy (levels of rows in the simplex) the objective is
         E Σ γ^t (R − α KL(π ‖ π_ref)), whose values are V = α log Σ_a π_ref(a) exp(Q(a)/α); with

@@ -1,4 +1,4 @@
-"""The families of tasks: ``deceptive``, ``instruction``, ``alignment``."""
+"""The families of tasks: deceptive reasoning, instruction following, alignment."""
 
 from companion.errors import CompanionError
 from companion.rlhf.tasks import alignment, deceptive, instruction
@@ -6,7 +6,10 @@ from companion.rlhf.tasks.base import SPLITS, Component, Evaluation, Task, Verdi
 
 __all__ = ["SPLITS", "TASKS", "Component", "Evaluation", "Task", "Verdict", "get_task"]
 
-TASKS = {task.name: task for task in (deceptive.TASK, instruction.TASK, alignment.TASK)}
+TASKS = {
+    task.name: task
+    for task in (deceptive.TASK, deceptive.PYTHON_TASK, instruction.TASK, alignment.TASK)
+}
 
 
 def get_task(name: str) -> Task:
