@@ -82,7 +82,7 @@ def figures(session: nox.Session) -> None:
 @nox.session
 def lint(session: nox.Session) -> None:
     """Check style, format and types: ``nox -s lint``."""
-    session.install("-c", "constraints.txt", "mypy", "ruff", "numpy", "pandas", "sympy", "nox")
+    session.install("-c", "constraints.txt", "mypy", "ruff", "numpy", "pandas", "sympy")
     session.run("ruff", "check", ".")
     session.run("ruff", "format", "--check", ".")
     session.run("mypy", "src")

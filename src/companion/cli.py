@@ -2,7 +2,7 @@
 
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -18,20 +18,27 @@ def companion() -> None:
 
 @app.command()
 def build(
-    chapters: Annotated[list[str] | None, typer.Argument(help="NN_name; all if none given")] = None,
+    chapters: Annotated[list[str] | None, typer.Argument(help="Names; all if none given")] = None,
     param: Annotated[list[str] | None, typer.Option(help="NAME=VALUE, may be repeated")] = None,
     jobs: Annotated[int, typer.Option(help="notebooks at a time; 0: one a core")] = 0,
     cache: Annotated[Path | None, typer.Option(help="folder of executed chapters")] = None,
     site: Annotated[bool, typer.Option(help="build the site, too")] = True,
 ) -> None:
     """Execute what changed, then build the book into _build/html."""
-    try:
-        from companion.publish import build as book
-        from companion.publish.project import Project
-    except ModuleNotFoundError as error:
-        raise CompanionError(f"{error}; install policy-cliff-companion[book]") from error
+    from companion.publish import build as book
+    from companion.publish.project import Project
+
     parameters = book.parse_parameters(param or [])
     book.build(Project.here(), chapters or (), parameters, jobs, cache, site)
+
+
+@app.command()
+def serve(port: Annotated[int, typer.Option(help="0: any free one")] = 8000) -> None:
+    """Show the built book at a local address."""
+    from companion.publish import serve as server
+    from companion.publish.project import Project
+
+    server.serve(Project.here(), port)
 
 
 @app.command()
@@ -45,8 +52,10 @@ def run(
     root: Annotated[Path, typer.Option(help="Folder of the records.")] = Path("runs"),
 ) -> None:
     """Train one language model and record the run."""
-    from companion.rlhf.commands import run_task
-
+    try:
+        from companion.rlhf.commands import run_task
+    except ModuleNotFoundError as error:
+        raise CompanionError(f"{error}; install policy-cliff-companion[rlhf]") from error
     run_task(task, tier, settings or [], root)
 
 
@@ -55,11 +64,17 @@ def sweep(
     file: Annotated[Path, typer.Argument(help="YAML with 'base' and 'grid'.")],
     root: Annotated[Path, typer.Option(help="Folder of the records.")] = Path("runs"),
     jobs: Annotated[int | None, typer.Option(help="Runs at a time; default: cores.")] = None,
+    backend: Annotated[
+        Literal["processes", "ray"], typer.Option(help="This machine, or a running Ray cluster.")
+    ] = "processes",
+    gpus_per_run: Annotated[float, typer.Option(help="GPUs Ray reserves for a run.")] = 0,
 ) -> None:
     """Train what a grid of experiments still lacks."""
-    from companion.rlhf.commands import run_grid
-
-    run_grid(file, root, jobs)
+    try:
+        from companion.rlhf.commands import run_grid
+    except ModuleNotFoundError as error:
+        raise CompanionError(f"{error}; install policy-cliff-companion[rlhf]") from error
+    run_grid(file, root, jobs, backend, gpus_per_run)
 
 
 def main() -> None:
@@ -68,6 +83,11 @@ def main() -> None:
         app()
     except CompanionError as error:
         print(f"error: {error}", file=sys.stderr)
+        sys.exit(2)
+    except ModuleNotFoundError as error:
+        if (error.name or "").startswith("companion"):
+            raise
+        print(f"error: {error}; install policy-cliff-companion[book,rlhf]", file=sys.stderr)
         sys.exit(2)
 
 

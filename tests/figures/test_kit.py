@@ -35,6 +35,17 @@ def test_two_runs_write_the_same_bytes(tmp_path):
     }
 
 
+def test_the_first_format_has_the_settled_layout(tmp_path):
+    with style():
+        fig, axes = plt.subplots(1, 2, figsize=(10, 5))
+        for ax in axes:
+            ax.set(title="square", xlabel="x", ylabel="y", aspect="equal")
+    plt.close(fig)
+    first = save(fig, "a-line", data=DATA, root=tmp_path / "one", **WORDS)
+    again = save(fig, "a-line", data=DATA, root=tmp_path / "two", **WORDS)
+    assert contents(first.folder) == contents(again.folder)
+
+
 def test_sidecar_describes_what_is_on_disk(tmp_path, monkeypatch):
     monkeypatch.setenv("COMPANION_COMMIT", "abc1234")
     monkeypatch.setenv("COMPANION_NOTEBOOK", "notebooks/04_cliff.md")

@@ -1,6 +1,7 @@
 """Every chapter keeps the contract: four rooms in order, one picture first, a falsifier last."""
 
 import re
+from functools import cache
 from pathlib import Path
 
 import jupytext
@@ -14,8 +15,19 @@ BEYOND_THE_PAPER = ["10"]  # chapters without a case study
 every_chapter = pytest.mark.parametrize("path", CHAPTERS, ids=lambda path: path.stem)
 
 
+@cache
+def notebook(path):
+    return jupytext.read(path)
+
+
 def cells(path, kind):
-    return [cell for cell in jupytext.read(path).cells if cell.cell_type == kind]
+    return [cell for cell in notebook(path).cells if cell.cell_type == kind]
+
+
+def room(path, name):
+    """Text of the part under a heading; the part before the first heading is called ''."""
+    parts = re.split(r"^## (.+)$", path.read_text(), flags=re.MULTILINE)
+    return dict(zip(["", *parts[1::2]], parts[::2], strict=True))[name]
 
 
 def headings(path):
@@ -35,15 +47,12 @@ def test_rooms_in_order(path):
 
 @every_chapter
 def test_opens_with_a_picture(path):
-    before = jupytext.writes(jupytext.read(path), "md:myst").split("\n## Theorem")[0]
-    assert "save(" in before
+    assert "save(" in room(path, "")
 
 
 @every_chapter
 def test_last_cell_of_the_derivation_asserts(path):
-    text = jupytext.writes(jupytext.read(path), "md:myst")
-    room = text.split("\n## Derivation")[1].split("\n## Bandit check")[0]
-    assert "assert " in room.rsplit("```{code-cell}", 1)[1]
+    assert "assert " in room(path, "Derivation").rsplit("```{code-cell}", 1)[1]
 
 
 @every_chapter

@@ -53,6 +53,16 @@ def test_editing_one_notebook_executes_that_one(project, capsys):
     assert "notebooks: 1 executed, 1 from the cache" in capsys.readouterr().out
 
 
+def test_one_chapter_alone_leaves_a_book_that_cannot_be_whole_unbuilt(project, capsys):
+    page = good_site(project)
+    add_chapter(project, "02_second", "1 + 1")
+    build(project, names=["02_second"])
+    said = capsys.readouterr().out
+    assert "notebooks: 1 executed" in said
+    assert "site: not built, since these were never executed: 01_tiny" in said
+    assert page.read_text() == "the good one"
+
+
 def test_notebooks_run_side_by_side(project, monkeypatch):
     """Each of two chapters waits for a file that the other one writes."""
     wait = (
@@ -92,8 +102,9 @@ def test_raising_notebook_is_shown_in_full_and_leaves_the_site(project):
     assert not (project.executed / "02_raises.ipynb").exists()
 
 
-def test_kernel_that_dies_is_reported(project):
-    add_chapter(project, "02_dies", "import os, signal\nos.kill(os.getpid(), signal.SIGKILL)")
+@pytest.mark.parametrize("who", ["os.getpid()", "os.getppid()"], ids=["kernel", "papermill"])
+def test_a_process_that_dies_is_reported(project, who):
+    add_chapter(project, "02_dies", f"import os, signal\nos.kill({who}, signal.SIGKILL)")
     done = command(project, "02_dies", "--no-site")
     assert done.returncode == 2
     assert "notebooks/02_dies.md: cell 2 failed" in done.stderr

@@ -1,5 +1,6 @@
 """The Colab edition: plain Markdown, the book's numbers, an install that leaves torch alone."""
 
+import os
 import re
 import subprocess
 import sys
@@ -129,26 +130,29 @@ def test_chapter_runs_outside_the_repository(tmp_path):
     executed = ROOT / "book" / "chapters" / "04_cliff.ipynb"
     if not executed.exists():
         pytest.skip("the book has not been built")
-    wheels = tmp_path / "wheels"
-    build = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", wheels, ROOT]
-    subprocess.run(build, check=True, capture_output=True)
+    outside = {k: v for k, v in os.environ.items() if k != "PYTHONPATH"}
+    outside["PIP_CONSTRAINT"] = str(ROOT / "constraints.txt")
+
+    def run(*command, **options):
+        given = {"check": True, "text": True, "env": outside} | options
+        return subprocess.run(command, **given)
+
+    wheels, folder, environment = (tmp_path / name for name in ("wheels", "empty", "environment"))
+    run(sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", wheels, ROOT)
     (wheel,) = wheels.glob("*.whl")
-    folder, environment = tmp_path / "empty", tmp_path / "environment"
     folder.mkdir()
     venv.create(environment, with_pip=True)
     python = environment / "bin" / "python"
-    lock = ["-c", ROOT / "constraints.txt"]
-    pip = [python, "-m", "pip", "install", "--quiet", *lock]
-    subprocess.run([*pip, "torch", "numpy", "ipykernel", "nbclient"], check=True)
-    before = subprocess.run([python, "-m", "pip", "freeze"], capture_output=True, text=True).stdout
+    run(python, "-m", "pip", "install", "--quiet", "torch", "numpy", "ipykernel", "nbclient")
+    before = run(python, "-m", "pip", "freeze", capture_output=True).stdout
     notebook = nbformat.read(executed, as_version=4)
     target = f"policy-cliff-companion[rlhf] @ {wheel.as_uri()}"
     nbformat.write(edition(notebook, target, References()), folder / "edition.ipynb")
-    subprocess.run([python, "-c", EXECUTE], cwd=folder, check=True)
+    run(python, "-c", EXECUTE, cwd=folder)
     done = nbformat.read(folder / "done.ipynb", as_version=4)
     code = [cell for cell in done.cells if cell.cell_type == "code"]
     assert all(cell.execution_count for cell in code if cell.source.strip())
-    after = subprocess.run([python, "-m", "pip", "freeze"], capture_output=True, text=True).stdout
+    after = run(python, "-m", "pip", "freeze", capture_output=True).stdout
     kept = re.findall(r"^(?:torch|numpy)==.*$", before, re.MULTILINE)
     assert len(kept) == 2
     assert not [line for line in kept if line not in after]

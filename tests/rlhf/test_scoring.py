@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from companion.rlhf import get_task
-from companion.rlhf.policies import encode, load, new_policy, save, word_tokenizer
+from companion.rlhf.policies import encode, load, new_policy, word_tokenizer
 from companion.rlhf.scoring import Scorer, prefix_tree
 
 TASK = get_task("deceptive")
@@ -67,7 +67,8 @@ def test_the_empty_completion_is_the_mass_of_the_end_token():
 
 def test_tokenizer_round_trip(tokenizer, tmp_path):
     policy = new_policy("llama", 16, 1, tokenizer, seed=0)
-    save(policy, tokenizer, tmp_path)
+    policy.save_pretrained(tmp_path)
+    tokenizer.save_pretrained(tmp_path)
     loaded, again = load(tmp_path)
     assert loaded.config.name_or_path == str(tmp_path)
     for text in TASK.texts():

@@ -15,10 +15,11 @@ from companion.rlhf import (
     sweep,
 )
 from companion.rlhf.distances import distribution_distance
-from companion.rlhf.policies import load, quiet_and_offline
+from companion.rlhf.policies import load, quiet
 from companion.rlhf.records import CorruptRecord
+from companion.rlhf.rewards import Rewards
 from companion.rlhf.sweeps import prepare_start
-from companion.rlhf.training import exact_kl, reward_scale, sampling_trainer
+from companion.rlhf.training import exact_kl, sampling_trainer, scaled_reward
 
 TASK = get_task("deceptive")
 
@@ -55,9 +56,9 @@ def test_rl_seed_is_separate_from_the_start(lab):
 def test_kl_reference_is_the_start(lab, tmp_path):
     experiment = small(beta=0.3)
     start = prepare_start(experiment.start, lab)
-    with quiet_and_offline(threads=1):
+    with quiet(offline=True, threads=1):
         policy, tokenizer = load(start)
-        trainer = sampling_trainer(experiment, policy, tokenizer, tmp_path)
+        trainer = sampling_trainer(experiment, policy, tokenizer, Rewards(experiment), tmp_path)
     reference = list(trainer.ref_model.parameters())
     assert all(torch.equal(a, b) for a, b in zip(reference, policy.parameters(), strict=True))
     assert all(a is not b for a, b in zip(reference, policy.parameters(), strict=True))
@@ -72,8 +73,8 @@ def test_trainer_gets_what_the_experiment_says(lab, tmp_path):
         optimizer="sgd",
     )
     start = prepare_start(experiment.start, lab)
-    with quiet_and_offline(threads=1):
-        trainer = sampling_trainer(experiment, *load(start), tmp_path)
+    with quiet(offline=True, threads=1):
+        trainer = sampling_trainer(experiment, *load(start), Rewards(experiment), tmp_path)
     assert trainer.scale_rewards == "none"
     assert trainer.multi_objective_aggregation == "normalize_then_sum"
     assert trainer.entropy_coef == 0.01
@@ -100,15 +101,32 @@ def test_exact_kl_of_equal_policies_is_zero_and_otherwise_positive():
     assert exact_kl(logp, base).tolist() == pytest.approx([expected, 0.0])
 
 
-def test_reward_scale_is_the_exact_standard_deviation():
-    logp = torch.log(torch.tensor([[0.5, 0.25], [1.0, 1e-12]], dtype=torch.float64))
-    rewards = torch.tensor([[1.0, 0.0], [1.0, 0.0]], dtype=torch.float64)
-    group = reward_scale(logp, rewards, "group")
-    assert group.tolist() == pytest.approx([0.5 + 1e-4, 1e-4], abs=1e-6)
-    assert float(reward_scale(logp, rewards, "batch")) == pytest.approx(
-        math.sqrt(0.75 * 0.25) + 1e-4
-    )
-    assert float(reward_scale(logp, rewards, "none")) == 1
+LOGP = torch.log(torch.tensor([[0.5, 0.25], [0.9, 0.1]], dtype=torch.float64))
+SCORES = torch.tensor([[[1.0, 0.0], [1.0, 0.0]], [[0.0, 2.0], [0.0, 0.0]]], dtype=torch.float64)
+WEIGHTS = torch.tensor([1.0, 0.5], dtype=torch.float64)
+
+
+def scaled(*how):
+    return scaled_reward(LOGP, SCORES, WEIGHTS, *how)
+
+
+def test_rewards_are_scaled_by_exact_standard_deviations():
+    total = torch.tensor([[1.0, 1.0], [1.0, 0.0]], dtype=torch.float64)
+    assert torch.equal(scaled("none"), total)
+    first, second = math.sqrt(0.75 * 0.25), math.sqrt(0.9 * 0.1)
+    assert torch.allclose(scaled("group")[0], total[0] / (first + 1e-4))
+    assert torch.allclose(scaled("group")[1], total[1] / (second + 1e-4))
+    mean = (0.75 + 0.9) / 2
+    assert torch.allclose(scaled("batch"), total / (math.sqrt(mean - mean**2) + 1e-4))
+
+
+def test_normalising_before_the_sum_forgets_the_size_of_a_reward():
+    before = scaled("none", "normalize_then_sum")
+    larger = SCORES * torch.tensor([1.0, 100.0], dtype=torch.float64)[:, None, None]
+    after = scaled_reward(LOGP, larger, WEIGHTS, "none", "normalize_then_sum")
+    assert torch.allclose(before, after, rtol=1e-3)
+    one, other = (math.sqrt(p * (1 - p)) * size + 1e-4 for p, size in ((0.5, 1.0), (0.25, 2.0)))
+    assert float(before[0, 0] / before[0, 1]) == pytest.approx((1 / one) / (0.5 * 2 / other))
 
 
 def test_sweep_keeps_order_and_repeats_nothing(lab):

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 HTML = Path(__file__).parents[2] / "_build" / "html"
+AXE = HTML.parents[1] / "node_modules" / "axe-core" / "axe.min.js"
 RAW = re.compile(
     r"\{prf:|\{cite|\{numref|\{figure|\{eq\}|:::|```\{|Traceback|\bnan\b", re.IGNORECASE
 )
@@ -25,6 +26,15 @@ def test_page_asks_no_other_host_and_shows_nothing_raw(open_site, page):
     opened, record = open_site(HTML, page)
     record.assert_clean()
     assert not RAW.findall(opened.inner_text("main"))
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("page", PAGES)
+def test_page_has_no_accessibility_violation_that_axe_knows(open_site, page, scheme):
+    opened, _ = open_site(HTML, page, color_scheme=scheme)
+    opened.add_script_tag(path=AXE)
+    violations = opened.evaluate("axe.run()")["violations"]
+    assert not [(v["id"], [node["html"] for node in v["nodes"]]) for v in violations]
 
 
 @pytest.mark.parametrize("page", PAGES)

@@ -118,6 +118,9 @@ def _render(fig: Figure) -> dict[str, bytes]:
     """File suffix -> bytes; the SVGs leave the page's background through."""
     files = {}
     with style():
+        # Equal axes get their place after the first drawing; then it is the same in all formats.
+        fig.draw_without_rendering()
+        fig.set_layout_engine("none")
         for kind, metadata in _NO_DATES.items():
             buffer = io.BytesIO()
             transparent = kind == "svg"

@@ -13,6 +13,7 @@ import yaml
 from companion.errors import CompanionError
 from companion.publish.cache import Cache, chapter_key, place
 from companion.publish.execute import Job, execute_all
+from companion.publish.memory import PeakMemory
 from companion.publish.project import Chapter, Project
 from companion.publish.site import build_site
 
@@ -70,21 +71,36 @@ def build(
     started = time.monotonic()
     jobs = assign(project.chapters(names), parameters or {})
     cache = Cache(cache_folder or project.root / ".companion" / "cache")
-    missing = [job for job in jobs if cache.entry(job.key) is None]
-    failures = execute_all(missing, cache, workers or os.cpu_count() or 1)
+    with PeakMemory() as memory:
+        missing = [job for job in jobs if cache.entry(job.key) is None]
+        _execute(missing, cache, workers or os.cpu_count() or 1)
+        if not names:
+            shutil.rmtree(project.executed, ignore_errors=True)
+        for job in jobs:
+            entry = cache.entry(job.key)
+            assert entry is not None
+            place(project, job.chapter, entry)
+        print(f"notebooks: {len(missing)} executed, {len(jobs) - len(missing)} from the cache")
+        if site:
+            print(f"site: {_site(project)}")
+    seconds = time.monotonic() - started
+    print(f"took {seconds:.1f} s and at most {memory.bytes / 1e9:.1f} GB of memory")
+
+
+def _execute(jobs: Sequence[Job], cache: Cache, workers: int) -> None:
+    failures = execute_all(jobs, cache, workers)
     for failure in failures:
         print(failure, file=sys.stderr)
     if failures:
         which = ", ".join(failure.chapter.source for failure in failures)
         raise CompanionError(f"{which}: raised, see above; the site is as it was")
-    if not names:
-        shutil.rmtree(project.executed, ignore_errors=True)
-    for job in jobs:
-        entry = cache.entry(job.key)
-        assert entry is not None
-        place(project, job.chapter, entry)
-    print(f"notebooks: {len(missing)} executed, {len(jobs) - len(missing)} from the cache")
-    if site:
-        state = "built" if build_site(project) else "unchanged"
-        print(f"site: {state}, {project.html / 'index.html'}")
-    print(f"time: {time.monotonic() - started:.1f} s")
+
+
+def _site(project: Project) -> str:
+    """Build the site if it can be whole; what became of it."""
+    executed = {path.stem for path in project.executed.glob("*.ipynb")}
+    lacking = [c.name for c in project.chapters() if c.name not in executed]
+    if lacking:
+        return f"not built, since these were never executed: {', '.join(lacking)}"
+    state = "built" if build_site(project) else "unchanged"
+    return f"{state}, {project.html / 'index.html'}"

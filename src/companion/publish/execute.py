@@ -48,15 +48,13 @@ class Failure:
 
 
 class Progress:
-    """One bar a notebook on a terminal, one line a notebook elsewhere."""
+    """A bar while a notebook runs on a terminal, a line before elsewhere, a line after on both."""
 
-    def __init__(self, name: str, position: int, cells: int) -> None:
+    def __init__(self, name: str, cells: int) -> None:
         self.name = name
         self.started = time.monotonic()
         terminal = sys.stderr.isatty()
-        self.bar = tqdm(
-            total=cells, desc=name, unit="cell", position=position, leave=True, disable=not terminal
-        )
+        self.bar = tqdm(total=cells, desc=name, unit="cell", leave=False, disable=not terminal)
         if not terminal:
             print(f"{name}: executing {cells} cells", file=sys.stderr, flush=True)
 
@@ -65,11 +63,10 @@ class Progress:
         self.bar.update(done - self.bar.n)
 
     def close(self, outcome: str) -> None:
-        """Close the bar and, off a terminal, say how it went."""
+        """Replace the bar by a line that says how it went and how long it took."""
         self.bar.close()
-        if self.bar.disable:
-            seconds = time.monotonic() - self.started
-            print(f"{self.name}: {outcome} after {seconds:.0f} s", file=sys.stderr, flush=True)
+        seconds = time.monotonic() - self.started
+        tqdm.write(f"{self.name}: {outcome} after {seconds:.0f} s", file=sys.stderr)
 
 
 def environment(chapter: Chapter) -> dict[str, str]:
@@ -93,28 +90,26 @@ def environment(chapter: Chapter) -> dict[str, str]:
     return steady | dict(os.environ) | chapter.project.dates | own
 
 
-def execute(job: Job, cache: Cache, position: int) -> Failure | None:
+def execute(job: Job, cache: Cache) -> Failure | None:
     """Execute one chapter into ``cache``."""
     chapter = job.chapter
     scratch = Path(tempfile.mkdtemp(prefix=f"{chapter.name}-"))
     work = scratch / "work"
     work.mkdir()
-    progress = Progress(chapter.name, position, len(chapter.notebook.cells))
+    progress = Progress(chapter.name, len(chapter.notebook.cells))
     try:
         jupytext.write(chapter.notebook, scratch / "in.ipynb", fmt="ipynb")
-        failure, peak_mb = _run_worker(job, scratch, work, progress)
+        failure = _run_worker(job, scratch, work, progress)
         if failure is None:
             _store(job, cache, scratch / "out.ipynb", work / FIGURES)
-        progress.close("failed" if failure else f"done (peak {peak_mb} MB)")
+        progress.close("failed" if failure else "done")
         return failure
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
 
 
-def _run_worker(
-    job: Job, scratch: Path, work: Path, progress: Progress
-) -> tuple[Failure | None, int]:
-    """Run the worker process, following its reports: the failure if any, the peak memory in MB."""
+def _run_worker(job: Job, scratch: Path, work: Path, progress: Progress) -> Failure | None:
+    """Run the worker process, following its reports."""
     command = [sys.executable, "-m", "companion.publish.worker"]
     command += [str(scratch / "in.ipynb"), str(scratch / "out.ipynb"), json.dumps(job.parameters)]
     log = scratch / "log"
@@ -130,14 +125,19 @@ def _run_worker(
         ) as process,
     ):
         assert process.stdout is not None
+        done = 0
         for line in process.stdout:
             message = json.loads(line)
             if "failed" in message:
-                return Failure(job.chapter, **message["failed"]), 0
-            if "peak_mb" in message:
-                return None, message["peak_mb"]
-            progress.advance(message["done"])
-    return Failure(job.chapter, 0, "", f"the executing process died:\n{log.read_text()}"), 0
+                return Failure(job.chapter, **message["failed"])
+            if "ended" in message:
+                return None
+            done = message["done"]
+            progress.advance(done)
+    cells = job.chapter.notebook.cells
+    source = cells[min(done, len(cells) - 1)].source
+    ended = f"the executing process ended with code {process.returncode}:\n{log.read_text()}"
+    return Failure(job.chapter, done, source, ended)
 
 
 def _store(job: Job, cache: Cache, executed: Path, figures: Path) -> None:
@@ -154,5 +154,5 @@ def _store(job: Job, cache: Cache, executed: Path, figures: Path) -> None:
 def execute_all(jobs: Sequence[Job], cache: Cache, workers: int) -> list[Failure]:
     """Execute ``jobs``, ``workers`` at a time; all of them, even if some fail."""
     with ThreadPoolExecutor(max_workers=workers) as pool:
-        outcomes = pool.map(lambda item: execute(item[1], cache, item[0]), enumerate(jobs))
+        outcomes = pool.map(lambda job: execute(job, cache), jobs)
         return [failure for failure in outcomes if failure is not None]

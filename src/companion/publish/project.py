@@ -68,12 +68,12 @@ class Project:
         return self.root / ".companion" / "vendor"
 
     def chapters(self, names: Sequence[str] = ()) -> list["Chapter"]:
-        """The chapters called ``names`` (all if empty), in the order of their numbers.
+        """The notebooks called ``names`` (all if empty), chapters in the order of their numbers.
 
         Raises:
             CompanionError: for a name without a notebook.
         """
-        known = {path.stem: path for path in sorted((self.root / "notebooks").glob("[0-9]*.md"))}
+        known = {path.stem: path for path in sorted((self.root / "notebooks").glob("*.md"))}
         for name in names:
             if name not in known:
                 listing = ", ".join(known) or "none"

@@ -2,7 +2,7 @@
 
 ``python -m companion.publish.worker INPUT OUTPUT PARAMETERS`` (the last as JSON) writes one JSON
 object a line to standard output: ``{"done": i, "of": n}`` after each cell, and at the end
-``{"peak_mb": …}`` or ``{"failed": {"cell": i, "source": …, "traceback": …}}``.
+``{"ended": true}`` or ``{"failed": {"cell": i, "source": …, "traceback": …}}``.
 """
 
 import json
@@ -12,8 +12,9 @@ from typing import Any
 import papermill
 from papermill.engines import NBClientEngine, NotebookExecutionManager, papermill_engines
 from papermill.exceptions import strip_color
+from traitlets.config import Config
 
-CELL_TIMEOUT_S = 900
+CELL_TIMEOUT_S = 1800
 ENGINE = "companion"
 
 
@@ -44,17 +45,10 @@ class ReportingEngine(NBClientEngine):
             report(done=cell_index + 1, of=len(nb_man.nb.cells))
 
         nb_man.cell_start, nb_man.cell_complete = reported_start, reported_complete
+        if sys.platform != "win32":
+            # files instead of ports: kernels started at the same moment cannot meet on one
+            kwargs["config"] = Config({"KernelManager": {"transport": "ipc"}})
         return super().execute_managed_notebook(nb_man, kernel_name, **kwargs)
-
-
-def peak_mb() -> int:
-    """Largest resident memory of the kernel in MB; 0 where the system does not tell."""
-    if sys.platform == "win32":
-        return 0
-    import resource
-
-    peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
-    return peak // (2**20 if sys.platform == "darwin" else 2**10)
 
 
 def main(source: str, target: str, parameters: str) -> None:
@@ -75,7 +69,7 @@ def main(source: str, target: str, parameters: str) -> None:
         cell, code = ReportingEngine.cell, ReportingEngine.source
         report(failed={"cell": cell, "source": code, "traceback": strip_color(trace)})
         return
-    report(peak_mb=peak_mb())
+    report(ended=True)
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 import sympy
 import z3
+from sympy.printing.latex import LatexPrinter
 
 Relation = Literal["<=", ">=", "=="]
 
@@ -20,11 +21,6 @@ _TIMEOUT_MS = 60_000
 
 class ProofError(AssertionError):
     """A step of a derivation does not hold, or could not be decided."""
-
-
-def latex(formula: sympy.Basic) -> str:
-    """SymPy's LaTeX with the paper's letter forms: ε and φ in their round shapes."""
-    return re.sub(r"\\(epsilon|phi)\b", r"\\var\1", sympy.latex(formula))
 
 
 @dataclass(frozen=True)
@@ -37,7 +33,7 @@ class Step:
     @property
     def latex(self) -> str:
         """The formula as LaTeX (a string is taken as LaTeX already), fit for KaTeX."""
-        return self.formula if isinstance(self.formula, str) else latex(self.formula)
+        return self.formula if isinstance(self.formula, str) else tex(self.formula)
 
     def _repr_markdown_(self) -> str:
         return f"{self.text}\n\n$$\n{self.latex}\n$$\n"
@@ -154,6 +150,20 @@ def _solve(*constraints: z3.BoolRef) -> z3.Solver:
     solver.set("timeout", _TIMEOUT_MS)
     solver.add(*constraints)
     return solver
+
+
+def tex(expression: sympy.Basic) -> str:
+    """LaTeX of a SymPy expression with the paper's letter forms: ε and φ in their round shapes."""
+    text = _Printer({"order": "rev-lex"}).doprint(expression)
+    return re.sub(r"\\(epsilon|phi)\b", r"\\var\1", text)
+
+
+class _Printer(LatexPrinter):
+    """Sums as people write them: 1 + γ, but m − 1."""
+
+    def _as_ordered_terms(self, expr: sympy.Add, order: str | None = None) -> list[sympy.Expr]:
+        terms = super()._as_ordered_terms(expr, order)
+        return sorted(terms, key=lambda term: bool(term.as_coeff_Mul()[0].is_negative))
 
 
 def require(condition: Any, statement: str) -> None:

@@ -8,7 +8,16 @@ import sympy
 import z3
 
 from companion.results import prop_2_4
-from companion.results.base import Check, Counterexample, Derivation, Step, identity, prove, require
+from companion.results.base import (
+    Check,
+    Counterexample,
+    Derivation,
+    Step,
+    identity,
+    prove,
+    require,
+    tex,
+)
 from companion.results.elementary import absolute, maximum
 from companion.results.samples import (
     DISCOUNTS,
@@ -73,10 +82,9 @@ def symbolic() -> Derivation:
         margin > 0,
     )
     delta, discount = sympy.symbols("Delta gamma", positive=True)
-    rho = radius(delta, discount)
-    threshold = sympy.Symbol("r", positive=True)
-    used_up = sympy.Eq(2 * prop_2_4.bound(threshold, discount), delta)
-    identity(sympy.solve(used_up, threshold)[0], rho)
+    rho = sympy.Symbol("rho", positive=True)
+    lead = delta - 2 * prop_2_4.bound(rho, discount)
+    lost = identity(sympy.solve(lead, rho)[0], radius(delta, discount)).rhs
     return Derivation(
         steps=(
             Step(
@@ -89,9 +97,8 @@ def symbolic() -> Derivation:
                 "Closed graph: let $R_n \\to R_0$, $a_n \\to a$, $a_n$ optimal for $R_n$. If some "
                 "$b$ beat $a$ at $R_0$ by $\\mu > 0$, then as soon as both errors are below "
                 "$\\mu/2$ it would beat $a_n$ at $R_n$.",
-                r"\begin{aligned} |Q_n(a_n) - Q_0(a)| &< \tfrac{\mu}{2}, \quad "
-                r"|Q_n(b) - Q_0(b)| < \tfrac{\mu}{2}, \\ Q_0(b) &= Q_0(a) + \mu "
-                r"\quad\implies\quad Q_n(b) > Q_n(a_n) \end{aligned}",
+                r"|Q_n(a_n) - Q_0(a)| < \tfrac{\mu}{2},\ |Q_n(b) - Q_0(b)| < \tfrac{\mu}{2},\ "
+                r"Q_0(b) = Q_0(a) + \mu \implies Q_n(b) > Q_n(a_n)",
             ),
             Step(
                 "The first error vanishes because $Q_n \\to Q_0$ uniformly (Proposition 2.4) and "
@@ -103,12 +110,12 @@ def symbolic() -> Derivation:
             Step(
                 "With numbers: an action that loses $\\Delta$ at $R_0$ still loses at $R$ while "
                 "both values move by less than $\\Delta/2$, that is while",
-                sympy.Lt(sympy.Symbol(r"\lVert{R - R_0}\rVert_\infty"), rho, evaluate=False),
+                r"\lVert R - R_0 \rVert_\infty < " + tex(radius(delta, discount)),
             ),
             Step(
-                "At the radius itself the worst case, two branches tilted against each other for "
-                "ever, has lost its whole lead: the radius solves",
-                used_up,
+                "At the radius itself the worst case, two branches tilted by $\\rho$ against each "
+                "other for ever, has lost its whole lead.",
+                rf"{tex(lead)} = 0 \iff \rho = {tex(lost)}",
             ),
         ),
         scope="the two inequalities for all reals (z3), the attaining case as an identity (SymPy). "

@@ -6,7 +6,14 @@ import numpy as np
 import sympy
 import z3
 
-from companion.results.base import Check, Counterexample, Derivation, Step, identity, prove
+from companion.results.base import (
+    Check,
+    Counterexample,
+    Derivation,
+    Step,
+    identity,
+    prove,
+)
 from companion.results.elementary import absolute, maximum
 from companion.results.samples import mixtures
 from companion.theory import effective_reward
@@ -45,7 +52,8 @@ def symbolic() -> Derivation:
             z3.Sum(list(w)) == 1,
         )
     w1, w2, delta = sympy.symbols("w_1 w_2 Delta", real=True)
-    same = identity(w1 * delta + w2 * delta + (1 - w1 - w2) * delta, bound(delta))
+    mixture = sympy.Add(w1 * delta, w2 * delta, (1 - w1 - w2) * delta, evaluate=False)
+    same = identity(mixture, bound(delta))
     return Derivation(
         steps=(
             Step(

@@ -7,7 +7,15 @@ import sympy
 import z3
 
 from companion.results import lemma_2_5, lemma_4_2, prop_4_3
-from companion.results.base import Check, Counterexample, Derivation, Step, identity, prove
+from companion.results.base import (
+    Check,
+    Counterexample,
+    Derivation,
+    Step,
+    identity,
+    prove,
+    tex,
+)
 from companion.results.elementary import absolute
 from companion.results.samples import (
     DISCOUNTS,
@@ -55,7 +63,7 @@ def symbolic() -> Derivation:
         gamma < 1,
     )
     delta, discount = sympy.symbols("Delta gamma", positive=True)
-    identity(lemma_4_2.bound(radius(delta, discount)), lemma_2_5.radius(delta, discount))
+    same = identity(lemma_4_2.bound(radius(delta, discount)), lemma_2_5.radius(delta, discount))
     return Derivation(
         steps=(
             Step(
@@ -69,17 +77,18 @@ def symbolic() -> Derivation:
                 r"A^*_{\mathrm{eff}}(s; \mathbf{R}) = A^*(s; R_{\mathrm{eff}}(\mathbf{R}))",
             ),
             Step(
-                "A tuple within the radius leaves the effective reward within that of Lemma 2.5.",
-                r"\lVert R_{\mathrm{eff}} - R_{\mathrm{eff}, 0} \rVert_\infty \le "
+                "A tuple within Lemma 2.5's radius keeps the effective reward within it.",
                 r"\max_k \lVert R_k - R_{0,k} \rVert_\infty < "
-                + sympy.latex(lemma_2_5.radius(delta, discount)),
+                + tex(same.rhs)
+                + r" \implies \lVert R_{\mathrm{eff}} - R_{\mathrm{eff}, 0} \rVert_\infty < "
+                + tex(same.rhs),
             ),
             Step(
                 "So an action that trails by $\\Delta$ still trails (Proposition 4.3).",
                 r"|Q - Q_0| \le "
-                + sympy.latex(prop_4_3.bound(sympy.Symbol("delta"), discount))
+                + tex(prop_4_3.bound(sympy.Symbol("delta"), discount))
                 + r",\ \delta < "
-                + sympy.latex(radius(delta, discount))
+                + tex(radius(delta, discount))
                 + r" \implies Q(s, a) < \max_b Q(s, b)",
             ),
         ),

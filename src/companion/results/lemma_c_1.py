@@ -6,7 +6,14 @@ import numpy as np
 import sympy
 import z3
 
-from companion.results.base import Check, Counterexample, Derivation, Step, prove
+from companion.results.base import (
+    Check,
+    Counterexample,
+    Derivation,
+    Step,
+    prove,
+    tex,
+)
 from companion.results.elementary import absolute, maximum
 
 ITEM = "Lemma C.1"
@@ -57,11 +64,11 @@ def symbolic() -> Derivation:
             Step(
                 "The bump depends on $(s, a)$ only through the distance $d_x \\ge 0$ from the "
                 "centre; it lies between 0 and 1.",
-                sympy.And(sympy.Le(0, phi, evaluate=False), sympy.Le(phi, 1, evaluate=False)),
+                rf"0 \le {tex(phi)} \le 1",
             ),
             Step(
                 "At the centre it is 1, and nowhere else.",
-                rf"\varphi_\delta(0) = {sympy.latex(bump(sympy.Integer(0), delta))}, \qquad "
+                rf"\varphi_\delta(0) = {tex(bump(sympy.Integer(0), delta))}, \qquad "
                 r"d_x > 0 \implies \varphi_\delta(d_x) < 1",
             ),
             Step(
@@ -77,7 +84,7 @@ def symbolic() -> Derivation:
                 "inequality), so the bump is continuous on $S \\times A$ with the same constant.",
                 r"|d(x, c) - d(y, c)| \le d(x, y) \implies "
                 r"|\varphi_\delta(x) - \varphi_\delta(y)| \le "
-                rf"{sympy.latex(lipschitz(delta))}\, d(x, y)",
+                rf"{tex(lipschitz(delta))}\, d(x, y)",
             ),
         ),
         scope="every step, for all real distances and every $\\delta > 0$ (z3). Metric spaces "

@@ -6,7 +6,15 @@ import numpy as np
 import sympy
 import z3
 
-from companion.results.base import Check, Counterexample, Derivation, Step, identity, prove
+from companion.results.base import (
+    Check,
+    Counterexample,
+    Derivation,
+    Step,
+    identity,
+    prove,
+    tex,
+)
 from companion.results.elementary import absolute
 from companion.theory import softmax_policy
 
@@ -21,9 +29,10 @@ $$\lVert \pi(x) - \pi(y) \rVert_1 \le \frac{1}{\alpha} \lVert x - y \rVert_\inft
 \qquad \text{for all } x, y \in \mathbb{R}^d .$$
 
 *Read with care.* The constant is the best one, but it is approached only: at points where some set
-of actions has mass exactly $1/2$, and in the limit of a vanishing step. (The paper's "tight for
-any $x$" holds in the first sense only: at other points the Jacobian's norm is smaller.) For a step
-of finite size the sharp bound is the hyperbolic tangent of fact 1.
+of actions has mass exactly $1/2$, and in the limit of a vanishing step. (The paper's proof says of
+its bound on the Jacobian that it "is tight and holds for any $x$": it holds for any $x$, and at
+most points the norm is smaller.) For a step of finite size the sharp bound is the hyperbolic
+tangent of fact 1.
 """
 
 
@@ -74,7 +83,7 @@ def symbolic() -> Derivation:
             Step(
                 "Along a direction $v$ the softmax changes at the rate (differentiated here for "
                 "three actions), where $\\bar v = \\sum_j \\pi_j v_j$:",
-                sympy.Eq(sympy.Symbol("(J v)_i"), pi * (direction - dot) / alpha),
+                rf"(J v)_i = {tex(pi * (direction - dot) / alpha)}",
             ),
             Step(
                 "Its L1 norm is a sum of absolute values of functions linear in $v$, so it is "
@@ -89,7 +98,7 @@ def symbolic() -> Derivation:
             Step(
                 "Integrating along the segment from $y$ to $x$ gives the bound.",
                 r"\lVert \pi(x) - \pi(y) \rVert_1 \le \int_0^1 \lVert J\,(x - y) \rVert_1\, dt \le "
-                + sympy.latex(bound(sympy.Symbol(r"\lVert{x - y}\rVert_\infty"), alpha)),
+                + tex(bound(sympy.Symbol(r"\lVert{x - y}\rVert_\infty"), alpha)),
             ),
         ),
         scope="the Jacobian by differentiation for three actions (for $d$ actions the entries have "

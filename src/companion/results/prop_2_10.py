@@ -6,7 +6,14 @@ import numpy as np
 import sympy
 import z3
 
-from companion.results.base import Check, Counterexample, Derivation, Step, identity, prove
+from companion.results.base import (
+    Check,
+    Counterexample,
+    Derivation,
+    Step,
+    identity,
+    prove,
+)
 from companion.results.prop_2_9 import EPSILONS, lifted_reward
 from companion.results.samples import DISCOUNTS, tied_mdp
 from companion.theory import (
@@ -48,7 +55,7 @@ def symbolic() -> Derivation:
     m, b = sympy.symbols("m b", positive=True)
     half = sympy.Rational(1, 2)
     at_lifted, at_others = 1 - 1 / m, (m - 1) * (1 / m)
-    distance = half * (at_lifted + at_others)
+    distance = sympy.Mul(half, at_lifted + at_others, evaluate=False)
     equation = identity(distance, jump(m))
     stay = half * (b * (1 / b - 1 / m) + (m - b) / m)
     partial = identity(stay, 1 - b / m)

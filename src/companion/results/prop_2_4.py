@@ -14,6 +14,7 @@ from companion.results.base import (
     Step,
     identity,
     prove,
+    tex,
 )
 from companion.results.elementary import absolute, maximum
 from companion.results.samples import random_mdps
@@ -55,6 +56,7 @@ def symbolic() -> Derivation:
 
     delta, discount, c, dist = sympy.symbols("delta gamma c D", positive=True)
     solved = sympy.solve(sympy.Eq(dist, delta + discount * dist), dist)[0]
+    largest = identity(solved, bound(delta, discount))
     shift = identity(c + discount * bound(c, discount), bound(c, discount))
     return Derivation(
         steps=(
@@ -68,10 +70,7 @@ def symbolic() -> Derivation:
                 "$\\delta = \\lVert R_1 - R_2 \\rVert_\\infty$",
                 sympy.Le(dist, delta + discount * dist, evaluate=False),
             ),
-            Step(
-                "Since $\\gamma < 1$ this can be solved for $D$.",
-                identity(solved, bound(delta, discount)),
-            ),
+            Step("Since $\\gamma < 1$ this can be solved for $D$.", rf"D \le {tex(largest.rhs)}"),
             Step(
                 "It cannot be improved: if every reward rises by $c$, the constant shift "
                 "$c/(1-\\gamma)$ of $Q$ reproduces itself in the Bellman equation.",
@@ -80,7 +79,8 @@ def symbolic() -> Derivation:
             Step(
                 "Machine's version, all at once: for two states, two actions, every kernel, every "
                 "pair of real rewards and every discount, no assignment violates the bound.",
-                sympy.Le(dist, bound(delta, discount), evaluate=False),
+                r"\lVert Q^*_{R_1} - Q^*_{R_2} \rVert_\infty \le "
+                + tex(bound(sympy.Symbol(r"\lVert{R_1 - R_2}\rVert_\infty"), discount)),
             ),
         ),
         scope="steps 1-3 for all reals (z3; the maximum over three actions, more by induction); "

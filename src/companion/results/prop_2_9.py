@@ -6,7 +6,16 @@ import numpy as np
 import sympy
 import z3
 
-from companion.results.base import Check, Counterexample, Derivation, Step, identity, prove, require
+from companion.results.base import (
+    Check,
+    Counterexample,
+    Derivation,
+    Step,
+    identity,
+    prove,
+    require,
+    tex,
+)
 from companion.results.elementary import absolute, maximum
 from companion.results.lemma_c_1 import bump
 from companion.results.samples import DISCOUNTS, tied_mdp, two_branches
@@ -62,14 +71,16 @@ def lead(gap: Any, epsilon: Any, height: Any) -> Any:
     return gap + epsilon * (1 - height)
 
 
-def lifted_reward(mdp: FiniteMDP, q: np.ndarray, pair: tuple[int, int], epsilon: float) -> Any:
+def lifted_reward(
+    mdp: FiniteMDP, q: np.ndarray, pair: tuple[int, int], epsilon: float, radius: float = 1.0
+) -> Any:
     """Reward ``(S, A)`` under which optimal Q is ``q`` plus a bump of height ``epsilon``.
 
-    The bump sits at ``pair = (state, action)``; all other pairs are at distance 1 and δ = 1.
+    The bump sits at ``pair = (state, action)``; all other pairs are at distance 1 from it.
     """
     distance = np.ones_like(q)
     distance[pair] = 0.0
-    return inverse_bellman(q + epsilon * bump(distance, 1.0), mdp.transitions, mdp.discount)
+    return inverse_bellman(q + epsilon * bump(distance, radius), mdp.transitions, mdp.discount)
 
 
 def symbolic() -> Derivation:
@@ -78,8 +89,8 @@ def symbolic() -> Derivation:
     _size_of_reward_change()
     _lifted_action_leads()
 
-    eps, gamma, gap, height = sympy.symbols("epsilon gamma g phi", nonnegative=True)
-    dv, q = sympy.symbols(r"\Delta{V} Q_0", real=True)
+    eps, gamma, gap, height = sympy.symbols("varepsilon gamma g varphi", nonnegative=True)
+    dv, q = sympy.symbols("Delta_V Q_0", real=True)
     change = eps * height - gamma * dv
     worst = identity(eps - gamma * (-eps), bound(eps, gamma))
     tied = identity((q + eps) - (q + eps * height), lead(0, eps, height))
@@ -102,24 +113,28 @@ def symbolic() -> Derivation:
             ),
             Step(
                 "The maximum over actions rises by something between 0 and $\\varepsilon$, so "
-                "with $0 \\le \\Delta V \\le \\varepsilon$ the reward changes by",
-                sympy.Eq(sympy.Symbol(r"\Delta{R}"), change, evaluate=False),
+                "with $0 \\le \\Delta_V \\le \\varepsilon$ the reward changes by",
+                r"\Delta_R = \varepsilon\varphi - \gamma\Delta_V, \qquad "
+                r"-\gamma\varepsilon \le \Delta_R \le \varepsilon",
             ),
             Step(
-                "which lies between $-\\gamma\\varepsilon$ and $\\varepsilon$: at most the "
-                "paper's bound, and even at most $\\varepsilon$.",
-                sympy.Le(sympy.Abs(change), sharp_bound(eps), evaluate=False),
+                "which is at most the paper's bound, and even at most $\\varepsilon$.",
+                rf"\left|{tex(change)}\right| \le {tex(sharp_bound(eps))} "
+                rf"\le {tex(bound(eps, gamma))}",
             ),
             Step(
                 "The paper's constant is what a perturbation of $Q$ of either sign can need: up "
                 "by $\\varepsilon$ at one pair, down by $\\varepsilon$ in the next state.",
                 worst,
             ),
-            Step("The lifted action now leads every action that was tied with it by", tied),
+            Step(
+                "The lifted action now leads every action that was tied with it by",
+                rf"Q_\varepsilon(s_0, a_2) - Q_\varepsilon(s_0, a_j) = {tex(tied.rhs)}",
+            ),
             Step(
                 "and every action that trailed by $g > 0$ by at least $g$. Both leads are "
                 "positive since $\\varphi < 1$ there, so $a_2$ is the only optimal action.",
-                trailing,
+                rf"Q_\varepsilon(s_0, a_2) - Q_\varepsilon(s_0, a') = {tex(trailing.rhs)} \ge g",
             ),
             Step(
                 "The reward change vanishes with $\\varepsilon$, the distance from $a_1$ to "
@@ -161,21 +176,26 @@ def _lifted_action_leads() -> None:
 
 
 def numeric(rng: np.random.Generator, epsilons: np.ndarray = EPSILONS) -> tuple[Check, ...]:
-    """Random MDPs with a tie in state 0: size of the reward change, and the jump it causes."""
+    """Random MDPs with a tie in state 0: size of the reward change, and the jump it causes.
+
+    The bump is narrow (zero at the other actions) in some cases and wide in others.
+    """
     rows = [
         row
         for discount in DISCOUNTS
         for epsilon in epsilons
         for row in _one_case(rng, discount, epsilon)
     ]
-    epsilon, discount, size, signed, jump, optimal = np.array(rows).T
-    columns = {"epsilon": epsilon, "discount": discount}
+    epsilon, discount, radius, size, signed, jump, optimal, leads = np.array(rows).T
+    columns = {"epsilon": epsilon, "discount": discount, "radius": radius}
+    claimed_lead = lead(0.0, epsilon, bump(1.0, radius))
     return (
         Check("reward change, any sign", "==", signed, bound(epsilon, discount), columns),
         Check("reward change, bump", "<=", size, bound(epsilon, discount), columns),
         Check("reward change, sharp", "<=", size, sharp_bound(epsilon), columns, True),
         Check("jump of the policy in s_0", "==", jump, np.ones_like(jump), columns),
         Check("optimal actions left in s_0", "==", optimal, np.ones_like(jump), columns),
+        Check("lead in s_0", "==", leads, claimed_lead, columns, tolerance=1e-8),
     )
 
 
@@ -195,17 +215,20 @@ def _one_case(rng: np.random.Generator, discount: float, epsilon: float) -> list
         chosen = int(before[0].argmax())
         tied = np.flatnonzero(np.isclose(q[0], q[0].max()))
         lifted = int(rng.choice(tied[tied != chosen]))
-        after_mdp = mdp.with_rewards(lifted_reward(mdp, q, (0, lifted), epsilon))
+        radius = float(rng.choice([0.5, 1.0, 2.0, 5.0]))
+        after_mdp = mdp.with_rewards(lifted_reward(mdp, q, (0, lifted), epsilon, radius))
         after_q = optimal_q(after_mdp)
         after = greedy_policy(after_q, tie_break=rule)
         rows.append(
             (
                 epsilon,
                 discount,
+                radius,
                 np.abs(after_mdp.rewards - mdp.rewards).max(),
                 np.abs(either_sign).max(),
                 total_variation(after[0], before[0]),
                 optimal_actions(after_q, atol=epsilon / 10)[0].sum(),
+                after_q[0, lifted] - np.delete(after_q[0], lifted).max(),
             )
         )
     return rows

@@ -6,7 +6,15 @@ import numpy as np
 import sympy
 import z3
 
-from companion.results.base import Check, Counterexample, Derivation, Step, identity, prove
+from companion.results.base import (
+    Check,
+    Counterexample,
+    Derivation,
+    Step,
+    identity,
+    prove,
+    tex,
+)
 from companion.results.samples import tied_mdp
 from companion.theory import FiniteMDP, evaluate_policy, optimal_q
 
@@ -46,32 +54,37 @@ def symbolic() -> Derivation:
     prove(gain(visits, train, missing) > 0, visits > 0, train == 0, missing > 0)
     first, discount = z3.Reals("first discount")
     prove(visits > 0, visits >= first * discount, first > 0, discount > 0, discount < 1)
-    n, a_train, a_missing = sympy.symbols("N A_train A_missing", real=True)
+    n = sympy.Symbol("N")
+    a_train, a_missing = (
+        sympy.Symbol(rf"A^{{\pi}}_{{\mathrm{{{part}}}}}") for part in ("train", "missing")
+    )
     return Derivation(
         steps=(
             Step(
                 "Values of a fixed policy are linear in the reward, so advantages add.",
-                sympy.Eq(sympy.Symbol("A_true"), a_train + a_missing, evaluate=False),
+                rf"A^{{\pi}}_{{\mathrm{{true}}}} = {tex(a_train)} + {tex(a_missing)}",
             ),
             Step(
                 "Change the policy in $s_0$ only, to $a_2$. From any start the value rises by the "
                 "discounted visits $N$ to $s_0$ under the new policy, times the advantage "
                 "(performance difference; for two and three states an identity in all symbols).",
-                r"V^{\pi'}(\mu) - V^{\pi}(\mu) = N\, A^{\pi}_{true}(s_0, a_2) = "
-                + sympy.latex(gain(n, a_train, a_missing)),
+                r"V^{\pi'}_{\mathrm{true}}(\mu) - V^{\pi}_{\mathrm{true}}(\mu) = "
+                + tex(gain(n, a_train, a_missing))
+                + "(s_0, a_2)",
             ),
             Step(
                 "$a_2$ is optimal for the training reward and so is $\\pi$: no training advantage.",
-                r"A^{\pi}_{train}(s_0, a_2) = Q^*_{train}(s_0, a_2) - V^*_{train}(s_0) = 0",
+                r"A^{\pi}_{\mathrm{train}}(s_0, a_2) = Q^*_{\mathrm{train}}(s_0, a_2) "
+                r"- V^*_{\mathrm{train}}(s_0) = 0",
             ),
             Step(
                 "Up to the first visit of $s_0$ the two policies agree, so $N \\ge \\gamma^T "
                 "\\Pr(\\text{first visit at } T) > 0$ for some $T$.",
-                r"\Pr{}_{\pi}(\text{first visit at } T) > 0,\ \gamma^T > 0 \implies N > 0",
+                r"\Pr(\text{first visit at } T) > 0,\ \gamma^T > 0 \implies N > 0",
             ),
             Step(
                 "Both factors are positive: the return rises strictly.",
-                sympy.Gt(gain(n, 0, a_missing), 0, evaluate=False),
+                rf"{tex(n)}\, {tex(a_missing)}(s_0, a_2) > 0",
             ),
         ),
         scope="the performance difference as an identity in all transition probabilities, "

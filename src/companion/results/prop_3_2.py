@@ -7,7 +7,16 @@ import sympy
 import z3
 
 from companion.results import lemma_c_1, prop_2_9
-from companion.results.base import Check, Counterexample, Derivation, Step, identity, prove
+from companion.results.base import (
+    Check,
+    Counterexample,
+    Derivation,
+    Step,
+    identity,
+    prove,
+    require,
+    tex,
+)
 from companion.results.elementary import absolute
 from companion.results.samples import DISCOUNTS, tied_mdp, tilt, two_branches
 from companion.theory import inverse_bellman, optimal_q, stability_radius
@@ -45,11 +54,14 @@ def sharp_height(epsilon: Any) -> Any:
 
 def symbolic() -> Derivation:
     """The height from Proposition 2.9's bound, and the lead that it buys."""
-    eps, gamma, d, q = sympy.symbols("epsilon gamma d Q_0", positive=True)
+    eps, gamma, d, q, top = sympy.symbols("varepsilon gamma d Q_0 h", positive=True)
+    phi_1 = sympy.Symbol("varphi_1", nonnegative=True)  # the bump at a_1
     h = height(eps, gamma)
-    size = identity(prop_2_9.bound(h, gamma), eps)
+    size = prop_2_9.bound(top, gamma)
+    identity(size.subs(top, h), eps)
     at_other = lemma_c_1.bump(d, d)
-    lead = identity((q + h) - (q + h * at_other), prop_2_9.lead(0, h, at_other))
+    require(at_other == 0, "the bump of radius d(a_1, a_2) vanishes at a_1")
+    lead = identity((q + h) - (q + h * phi_1), prop_2_9.lead(0, h, phi_1)).rhs
 
     e, g, distance, radius, lift, rise = z3.Reals("e g distance radius lift rise")
     setting = (e > 0, g >= 0, g < 1)
@@ -67,22 +79,24 @@ def symbolic() -> Derivation:
         steps=(
             Step(
                 "Choose the height of the bump so that Proposition 2.9's bound is $\\varepsilon$.",
-                size,
+                rf"{tex(size)} = \varepsilon \iff h = {tex(h)}",
             ),
             Step(
-                "With $\\delta = d(a_1, a_2)$ the bump vanishes at $a_1$.",
-                sympy.Eq(sympy.Symbol(r"\varphi_\delta(a_1)"), at_other, evaluate=False),
+                "As both actions were tied, $a_2$ now leads by the following, where $\\varphi_1$ "
+                "is the bump at $a_1$. It is positive for every $\\delta > 0$, as the bump is "
+                "below 1 off its centre.",
+                rf"Q'(s_0, a_2) - Q'(s_0, a_1) = {tex(lead)} > 0",
             ),
-            Step("As both actions were tied, $a_2$ now leads by", lead),
             Step(
-                "which is positive; so it is for every $\\delta > 0$, as the bump is below 1 off "
-                "its centre.",
-                sympy.Gt(prop_2_9.lead(0, h, sympy.Symbol(r"\varphi_\delta(a_1)")), 0),
+                "With $\\delta = d(a_1, a_2)$ the bump vanishes at $a_1$, and the lead is the "
+                "whole height.",
+                rf"\varphi_1 = \max\{{0, 1 - \delta/\delta\}} = {tex(at_other)}, \qquad "
+                rf"Q'(s_0, a_2) - Q'(s_0, a_1) = {tex(lead.subs(phi_1, at_other))}",
             ),
             Step(
                 "Since lifts and rises of the maximum are both between 0 and the height, the "
                 "height may even be",
-                sympy.Eq(sympy.Symbol("h"), sharp_height(eps), evaluate=False),
+                rf"h = {tex(sharp_height(eps))}",
             ),
         ),
         scope="the height and the lead as identities (SymPy); positivity for every $\\delta$ and "

@@ -7,10 +7,19 @@ import sympy
 import z3
 
 from companion.results import lemma_4_2, lemma_4_4, thm_2_7
-from companion.results.base import Check, Counterexample, Derivation, Step, identity, prove
+from companion.results.base import (
+    Check,
+    Counterexample,
+    Derivation,
+    Step,
+    identity,
+    prove,
+    tex,
+)
 from companion.results.samples import (
     DISCOUNTS,
     mixtures,
+    smallest_size,
     split_reward,
     tilt,
     two_branches,
@@ -42,9 +51,10 @@ def modulus(tuple_distance: Any, curvature: Any, discount: Any) -> Any:
 
 def symbolic() -> Derivation:
     """Theorem 2.7 composed with the effective reward."""
-    size, kappa, gamma = sympy.symbols("epsilon kappa gamma", positive=True)
-    t = modulus(size, kappa, gamma)
-    identity(lemma_4_4.radius(kappa * t**2, gamma), size)
+    size, kappa, gamma, t = sympy.symbols("varepsilon kappa gamma t", positive=True)
+    at_distance = lemma_4_4.radius(kappa * t**2, gamma)
+    square = modulus(size, kappa, gamma) ** 2
+    identity(at_distance.subs(t, modulus(size, kappa, gamma)), size)
     effective, each, limit = z3.Reals("effective each limit")
     prove(effective < limit, effective <= lemma_4_2.bound(each), each < limit)
     return Derivation(
@@ -62,13 +72,9 @@ def symbolic() -> Derivation:
                 r"M(\mathbf{R})(s) \to a^*(s) \text{ as } \mathbf{R} \to \mathbf{R}_0",
             ),
             Step(
-                "With a quadratic loss the optimal action moves by at most",
-                sympy.Eq(sympy.Symbol("t"), t, evaluate=False),
-            ),
-            Step(
-                "for that is the distance $t$ at which the radius of Lemma 4.4, with the gap "
-                "$\\kappa t^2$, is the size of the change:",
-                r"\frac{(1-\gamma)\,\kappa t^2}{2} = \varepsilon",
+                "With a quadratic loss the optimal action moves by at most the distance whose "
+                "radius is the size of the change.",
+                rf"{tex(at_distance)} = \varepsilon \iff t = \sqrt{{{tex(square)}}}",
             ),
         ),
         scope="the composition for all reals (z3) and the modulus as the inverse of Lemma 4.4's "
@@ -98,23 +104,25 @@ def numeric(rng: np.random.Generator, repeats: int = 80) -> tuple[Check, ...]:
         Check("policies moved", "==", np.array(moved), still, {"discount": np.array(discounts)}),
         Check(
             "move of the optimal action, branches",
-            "<=",
+            "==",
             distance,
             modulus(size, curvature, discount),
             columns,
-            attained=True,
         ),
     )
 
 
 def _branches(rng: np.random.Generator, size: float, discount: float) -> tuple[float, ...]:
+    """The largest distance of two actions that moving both rewards by the size still swaps."""
     curvature = 3.0
-    distance = modulus(size, curvature, discount) * (1 - 1e-10)
-    mdp = two_branches(curvature * distance**2, discount)
-    rewards, weights = split_reward(rng, mdp.rewards, count=2)
-    tilted = rewards + tilt(mdp, size).rewards - mdp.rewards
-    choices = [_first_choice(mdp, effective_reward(r, weights)) for r in (rewards, tilted)]
-    return distance * abs(choices[1] - choices[0]), size, curvature, discount
+    shift = tilt(two_branches(0.0, discount), size).rewards - two_branches(0.0, discount).rewards
+
+    def stays(distance: float) -> bool:
+        mdp = two_branches(curvature * distance**2, discount)
+        rewards, weights = split_reward(rng, mdp.rewards, count=2)
+        return _first_choice(mdp, effective_reward(rewards + shift, weights)) == 0
+
+    return smallest_size(stays, 10.0), size, curvature, discount
 
 
 def _first_choice(mdp: FiniteMDP, reward: np.ndarray) -> int:

@@ -13,8 +13,8 @@ from companion.results.base import (
     Derivation,
     Step,
     identity,
-    latex,
     prove,
+    tex,
 )
 from companion.results.samples import DISCOUNTS, split_reward, tied_mdp, two_branches
 from companion.theory import (
@@ -52,10 +52,11 @@ def tuple_distance(effective_distance: Any) -> Any:
 
 def symbolic() -> Derivation:
     """Moving all rewards by the same function moves the effective reward by it."""
-    w1, w2, change, eps, gamma = sympy.symbols("w_1 w_2 Delta epsilon gamma", positive=True)
+    w1, w2, change, eps, gamma = sympy.symbols("w_1 w_2 Delta varepsilon gamma", positive=True)
     m = sympy.Symbol("m", positive=True)
-    mixed = identity(w1 * change + w2 * change + (1 - w1 - w2) * change, tuple_distance(change))
-    identity(tuple_distance(prop_2_9.bound(eps, gamma)), (1 + gamma) * eps)
+    mixture = sympy.Add(w1 * change, w2 * change, (1 - w1 - w2) * change, evaluate=False)
+    mixed = identity(mixture, tuple_distance(change))
+    size = identity(tuple_distance(prop_2_9.bound(eps, gamma)), (1 + gamma) * eps)
     lift, rise, e, g = z3.Reals("lift rise e g")
     raised = (lift >= 0, lift <= e, rise >= 0, rise <= e, g >= 0, g < 1)
     moved = lift - g * rise
@@ -64,7 +65,7 @@ def symbolic() -> Derivation:
         *raised,
     )
     prove(lemma_4_2.bound(tuple_distance(moved)) <= prop_2_9.bound(e, g), *raised)
-    jump = identity(prop_2_10.jump(m), 1 - 1 / m)
+    half = identity(prop_2_10.jump(m), 1 - 1 / m)
     return Derivation(
         steps=(
             Step(
@@ -76,12 +77,12 @@ def symbolic() -> Derivation:
             Step(
                 "The tuple moves no further than the effective reward has to:",
                 r"\max_k \lVert R_{\varepsilon, k} - R_{0, k} \rVert_\infty = "
-                r"\lVert \Delta \rVert_\infty \le " + latex(prop_2_9.bound(eps, gamma)),
+                r"\lVert \Delta \rVert_\infty \le " + tex(size.rhs),
             ),
             Step(
                 "The effective optimal set is now $\\{a_2\\}$. A deterministic selection that "
-                "chose $a_1$ jumps, the uniform one by $1 - 1/m$ (Proposition 2.10).",
-                jump,
+                "chose $a_1$ jumps, the uniform one by (Proposition 2.10)",
+                rf"d_{{TV}} = {tex(prop_2_10.jump(m))} = {tex(half.rhs)}",
             ),
         ),
         scope="the mixture as an identity (three rewards; more are grouped), the size for all "

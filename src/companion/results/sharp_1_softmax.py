@@ -7,7 +7,15 @@ import sympy
 import z3
 
 from companion.results import lemma_c_2, prop_4_3, prop_4_7
-from companion.results.base import Check, Counterexample, Derivation, Step, identity, prove
+from companion.results.base import (
+    Check,
+    Counterexample,
+    Derivation,
+    Step,
+    identity,
+    prove,
+    tex,
+)
 from companion.results.elementary import tanh
 from companion.results.samples import DISCOUNTS, tilt, two_branches
 from companion.theory import soft_optimal_q, softmax_policy, total_variation
@@ -23,9 +31,10 @@ Let $p \propto \rho\, e^{x/\alpha}$ and $q \propto \rho\, e^{y/\alpha}$ be distr
 many actions with **the same** positive reference $\rho$ (the softmax is $\rho \equiv 1$), and
 $\mathrm{span}(z) = \max_i z_i - \min_i z_i$. Then
 $$d_{TV}(p, q) \le \tanh\frac{\mathrm{span}(x - y)}{4\alpha},$$
-with equality for two actions whose log-odds change sign. Constants added to $x$ or $y$ do not
-count, the bound is never above 1, and it implies Lemma C.2 and Proposition 4.7, the latter in the
-sharper form $\tanh\bigl(\lVert \mathbf{R}_1 - \mathbf{R}_2 \rVert / (2\alpha(1-\gamma))\bigr)$.
+with equality for two actions whose log-odds just change sign, from $-\mathrm{span}/2\alpha$ to
+$\mathrm{span}/2\alpha$. Constants added to $x$ or $y$ do not count, the bound is never above 1,
+and it implies Lemma C.2 and Proposition 4.7, the latter in the sharper form
+$\tanh\bigl(\lVert \mathbf{R}_1 - \mathbf{R}_2 \rVert / (2\alpha(1-\gamma))\bigr)$.
 """
 
 
@@ -48,8 +57,8 @@ def symbolic() -> Derivation:
     """Odds of a set, the best set, a perfect square, and both corollaries."""
     _odds_of_a_set()
     k, mass, alpha, z = sympy.symbols("k P alpha z", positive=True)
-    largest = bound(2 * alpha * sympy.log(k), alpha).rewrite(sympy.exp)
-    in_k = identity(largest, (k - 1) / (k + 1))
+    largest = bound(2 * alpha * sympy.log(k), alpha)
+    in_k = identity(largest.rewrite(sympy.exp), (k - 1) / (k + 1))
     square = (k - 1) * (1 - (k + 1) * mass) ** 2 / ((k + 1) * (1 + (k**2 - 1) * mass))
     slack = identity(in_k.rhs - (moved_mass(mass, k) - mass), square)
     balanced = 1 / (k + 1)
@@ -66,13 +75,13 @@ def symbolic() -> Derivation:
         steps=(
             Step(
                 "From $p$ to $q$ every weight is multiplied by a factor, and the largest factor is "
-                "$k^2 = e^{span/\\alpha}$ times the smallest. So the odds of any set $B$ of "
-                "actions rise at most $k^2$-fold, and its mass $P$ becomes at most",
-                r"q(B) \le " + sympy.latex(moved_mass(mass, k)),
+                "$k^2 = e^{\\mathrm{span}/\\alpha}$ times the smallest. So the odds of any set $B$ "
+                "of actions rise at most $k^2$-fold, and its mass $P$ becomes at most",
+                r"q(B) \le " + tex(moved_mass(mass, k)),
             ),
             Step(
-                "In terms of $k$ the bound reads $\\tanh(\\log(k)/2)$, that is",
-                in_k,
+                "In terms of $k$ the bound reads",
+                rf"{tex(largest)} = {tex(in_k.rhs)}",
             ),
             Step(
                 "What the bound leaves over the rise $q(B) - P$ is a perfect square, so it holds "
@@ -82,17 +91,18 @@ def symbolic() -> Derivation:
             Step("It is attained where the square vanishes, at $P = 1/(k+1)$.", attained),
             Step(
                 "Since $z - \\tanh z$ vanishes at 0 and increases, $\\tanh z \\le z$.",
-                below,
+                rf"\frac{{d}}{{dz}} (z - \tanh z) = {tex(below.rhs)} \ge 0",
             ),
             Step(
                 "The span is at most twice the sup norm $x$, and L1 is twice total variation: "
                 "this is Lemma C.2.",
-                lemma,
+                r"\lVert p - q \rVert_1 = 2\, d_{TV} \le 2 \cdot \frac{2x}{4\alpha} = "
+                + tex(lemma.rhs),
             ),
             Step(
                 "With $\\lVert Q_1 - Q_2 \\rVert_\\infty \\le y/(1-\\gamma)$ it is Proposition "
                 "4.7, in a sharper form.",
-                soft,
+                rf"d_{{TV}} \le {tex(soft.rhs)} \le {tex(argument)}",
             ),
         ),
         scope="the odds of a set for all reals (z3, the sums over the set and its complement as "

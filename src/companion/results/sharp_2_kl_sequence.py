@@ -6,7 +6,14 @@ import numpy as np
 import sympy
 
 from companion.results import sharp_1_softmax
-from companion.results.base import Check, Counterexample, Derivation, Step, identity
+from companion.results.base import (
+    Check,
+    Counterexample,
+    Derivation,
+    Step,
+    identity,
+    tex,
+)
 from companion.theory import TokenTree, total_variation
 
 ITEM = "Fact 2"
@@ -22,7 +29,8 @@ $$\pi_\beta(y) = \frac{\pi_{\mathrm{ref}}(y)\, e^{R(y)/\beta}}
 {\sum_{y'} \pi_{\mathrm{ref}}(y')\, e^{R(y')/\beta}},$$
 also when it is computed token by token with a per-step penalty. Therefore
 $$d_{TV}(\pi_{\beta, R_1}, \pi_{\beta, R_2}) \le \tanh\frac{\mathrm{span}(R_1 - R_2)}{4\beta}$$
-over *whole completions* of any length, the span taken over completions. Proposition 4.7's constant
+over *whole completions* of any length, the span taken over the completions that have mass under
+$\pi_{\mathrm{ref}}$. Proposition 4.7's constant
 $1/(2\beta(1-\gamma))$, which grows without bound as $\gamma \to 1$, is not needed.
 """
 
@@ -38,30 +46,33 @@ def symbolic() -> Derivation:
     _gibbs(beta)
     _two_step_tree(beta)
     k = sympy.Symbol("k", positive=True)
-    sharp = identity(bound(2 * beta * sympy.log(k), beta).rewrite(sympy.exp), (k - 1) / (k + 1))
+    largest = bound(2 * beta * sympy.log(k), beta)
+    sharp = identity(largest.rewrite(sympy.exp), (k - 1) / (k + 1))
     return Derivation(
         steps=(
             Step(
                 "Write $Z$ for the normaliser. For any $\\pi$ (checked symbol by symbol for three "
                 "completions)",
-                r"\mathbb{E}_\pi[R] - \beta\,\mathrm{KL}(\pi \Vert \pi_{ref}) = "
+                r"\mathbb{E}_\pi[R] - \beta\,\mathrm{KL}(\pi \Vert \pi_{\mathrm{ref}}) = "
                 r"\beta \log Z - \beta\,\mathrm{KL}(\pi \Vert \pi_\beta)",
             ),
             Step(
                 "so $\\pi_\\beta$ is the only maximiser, and the maximum is",
-                rf"{sympy.latex(beta)} \log Z, \qquad Z = \sum_y \pi_{{ref}}(y)\, e^{{R(y)/\beta}}",
+                r"\beta \log Z, \qquad Z = \sum_y \pi_{\mathrm{ref}}(y)\, e^{R(y)/\beta}",
             ),
             Step(
-                "KL adds up along a string, so backing up $V = \\beta \\log \\sum_a \\pi_{ref}(a) "
-                "e^{Q(a)/\\beta}$ token by token gives the same distribution (checked for all "
-                "rewards and references on the tree with two tokens and two steps).",
+                "KL adds up along a string, so backing up $V = \\beta \\log \\sum_a "
+                "\\pi_{\\mathrm{ref}}(a) e^{Q(a)/\\beta}$ token by token gives the same "
+                "distribution (checked for all rewards and references on the tree with two "
+                "tokens and two steps).",
                 r"\pi_\beta(y_1)\,\pi_\beta(y_2 \mid y_1) = "
-                r"\frac{\pi_{ref}(y_1)\,\pi_{ref}(y_2 \mid y_1)\, e^{R(y)/\beta}}{Z}",
+                r"\frac{1}{Z}\, \pi_{\mathrm{ref}}(y_1)\, \pi_{\mathrm{ref}}(y_2 \mid y_1)\, "
+                r"e^{R(y)/\beta}",
             ),
             Step(
-                "Fact 1 with the reference $\\pi_{ref}$ and completions as actions. With "
-                "$k = e^{span/(2\\beta)}$ the bound is",
-                sharp,
+                "Fact 1 with the reference $\\pi_{\\mathrm{ref}}$ and completions as actions. With "
+                "$k = e^{\\mathrm{span}(R_1 - R_2)/(2\\beta)}$ the bound is",
+                rf"d_{{TV}} \le {tex(largest)} = {tex(sharp.rhs)}",
             ),
         ),
         scope="the variational identity for three completions and the token-by-token optimum for "

@@ -6,7 +6,15 @@ import numpy as np
 import sympy
 
 from companion.results import prop_2_10, sharp_1_softmax
-from companion.results.base import Check, Counterexample, Derivation, Step, identity, require
+from companion.results.base import (
+    Check,
+    Counterexample,
+    Derivation,
+    Step,
+    identity,
+    require,
+    tex,
+)
 from companion.results.elementary import exp, log
 from companion.theory import TokenTree, softmax_policy, total_variation
 
@@ -66,13 +74,25 @@ def symbolic() -> Derivation:
                 "by, and all others together lose,",
                 distance,
             ),
-            Step("In $g = e^x$ this increases:", rising),
-            Step("up to the jump of Proposition 2.10, reached as $\\beta \\to 0$:", height),
-            Step("Its slope in $x$ at zero is", start),
-            Step("and half of the jump is reached at $x = \\log(m+1)$, nowhere else.", half),
             Step(
-                "At $x = 2\\log(m-1)$ it meets the sharp bound (with $k = m - 1$).",
-                touching,
+                "Call it $w(x, m)$. In $g = e^x$ it increases,",
+                rf"\frac{{d}}{{dg}}\, {tex(in_growth)} = {tex(rising.rhs)} > 0",
+            ),
+            Step(
+                "up to the jump of Proposition 2.10, reached as $\\beta \\to 0$.",
+                rf"\lim_{{g \to \infty}} {tex(in_growth)} = {tex(height.rhs)}",
+            ),
+            Step(
+                "Its slope in $x$ at zero is",
+                rf"\left.\frac{{d}}{{dx}}\, w(x, m) \right|_{{x = 0}} = {tex(start.rhs)}",
+            ),
+            Step(
+                "and half of the jump is reached there and nowhere else:",
+                rf"w\bigl({tex(half_width(m))}, m\bigr) = {tex(half.rhs)}",
+            ),
+            Step(
+                "At $x = 2\\log(m-1)$ it meets the sharp bound $\\tanh(x/4)$; with $k = m - 1$",
+                rf"w(2 \log k, k + 1) = {tex(touching.rhs)} = \tanh\frac{{\log k}}{{2}}",
             ),
         ),
         scope="all of it, as identities, limits and derivatives in $x$ and $m$ (SymPy).",

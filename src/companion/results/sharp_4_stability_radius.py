@@ -8,7 +8,15 @@ import sympy
 import z3
 
 from companion.results import lemma_2_5, prop_2_4
-from companion.results.base import Check, Counterexample, Derivation, Step, identity, prove
+from companion.results.base import (
+    Check,
+    Counterexample,
+    Derivation,
+    Step,
+    identity,
+    prove,
+    tex,
+)
 from companion.results.elementary import absolute
 from companion.results.samples import DISCOUNTS, smallest_size, tied_mdp, tilt, two_branches
 from companion.theory import (
@@ -34,9 +42,9 @@ neighbourhood of unique optima. Two branches that never meet again attain the ra
 
 *Token trees.* With at most $H$ tokens the sum replaces the series and the radius is
 $\Delta / (2 \sum_{t<H} \gamma^t)$; if only rewards at the end of a completion change and
-$\gamma = 1$, it is $\Delta/2$ for any length. Both are exact where the gap $\Delta$ is that of the
-first token (the best completions of the two tokens share nothing else) and both completions have
-$H$ tokens; otherwise they are guarantees.
+$\gamma = 1$, it is $\Delta/2$ for any length. Both are exact where the smallest gap $\Delta$ is
+that of the first token and the best completions after it and after its rival have $H$ tokens each;
+otherwise they are guarantees.
 """
 
 
@@ -80,10 +88,8 @@ def symbolic() -> Derivation:
     for depth in range(1, 6):
         step = rho + discount * (rho * delta / (2 * tree_radius(delta, discount, depth)))
         identity(step / rho, delta / (2 * tree_radius(delta, discount, depth + 1)))
-    worst = identity(
-        delta - 2 * tree_radius(delta, discount, 4) * sum(discount**t for t in range(4)),
-        sympy.Integer(0),
-    )
+    lead = delta - 2 * rho * sum(discount**t for t in range(4))
+    worst = identity(sympy.solve(lead, rho)[0], tree_radius(delta, discount, 4))
     ratio = sympy.Symbol("gamma", positive=True)
     half = sympy.Rational(1, 2)
     series = sympy.summation(half ** sympy.Symbol("t"), (sympy.Symbol("t"), 0, sympy.oo))
@@ -92,32 +98,34 @@ def symbolic() -> Derivation:
     closed = (1 - ratio**depth_symbol) / (1 - ratio)
     for depth in range(1, 6):
         identity(closed.subs(depth_symbol, depth), delta / (2 * tree_radius(delta, ratio, depth)))
-    terminal = identity(delta - 2 * terminal_radius(delta), sympy.Integer(0))
+    terminal = identity(sympy.solve(delta - 2 * rho, rho)[0], terminal_radius(delta))
     return Derivation(
         steps=(
             Step(
                 "If rewards move by $\\rho$, every $Q$ moves by at most $\\rho/(1-\\gamma)$ "
                 "(Proposition 2.4), a gap by at most twice that. It stays positive within "
                 "Lemma 2.5's radius.",
-                same,
+                rf"\rho < {tex(same.rhs)} \implies \Delta - \frac{{2 \rho}}{{1 - \gamma}} > 0",
             ),
             Step(
                 "In a tree the change of $Q$ with $h$ tokens to go is at most $\\rho S_h$, where "
                 "one more token adds one more reward:",
                 r"S_{h+1} = 1 + \gamma S_h, \qquad S_h = \sum_{t<h} \gamma^t = "
-                + sympy.latex(closed.subs(depth_symbol, sympy.Symbol("h"))),
+                + tex(closed.subs(depth_symbol, sympy.Symbol("h"))),
             ),
             Step(
                 "A worst case: lower every reward after the first token's best choice by $\\rho$ "
                 "and raise every one after its rival. At the radius the lead is gone (four "
                 "tokens).",
-                worst,
+                rf"{tex(lead)} = 0 \iff \rho = {tex(worst.rhs)}",
             ),
-            Step("With rewards at the end only, each side moves once:", terminal),
+            Step(
+                "With rewards at the end only, each side moves once:",
+                rf"{tex(delta - 2 * rho)} = 0 \iff \rho = {tex(terminal.rhs)}",
+            ),
             Step(
                 "For long completions the sum becomes the series, and the guarantee for any MDP.",
-                r"\lim_{H \to \infty} \frac{\Delta}{2 S_H} = "
-                + sympy.latex(guaranteed(delta, discount)),
+                r"\lim_{H \to \infty} \frac{\Delta}{2 S_H} = " + tex(guaranteed(delta, discount)),
             ),
         ),
         scope="the guarantees for all reals (z3; the tree with three tokens, the recursion of "

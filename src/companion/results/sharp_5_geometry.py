@@ -8,7 +8,15 @@ import z3
 from scipy.optimize import linprog
 
 from companion.results import lemma_c_2
-from companion.results.base import Check, Counterexample, Derivation, Step, identity, prove
+from companion.results.base import (
+    Check,
+    Counterexample,
+    Derivation,
+    Step,
+    identity,
+    prove,
+    tex,
+)
 from companion.results.elementary import maximum
 from companion.results.samples import DISCOUNTS, random_transitions
 from companion.theory import (
@@ -33,10 +41,10 @@ $$D = \Bigl\{ d \ge 0 : \sum_a d(s, a) = \mu(s) + \gamma \sum_{s', a'} P(s \mid 
 \ \text{for all } s \Bigr\}$$
 the polytope of discounted occupancies. Then $V^*_\mu(R) = \max_{d \in D} \langle d, R \rangle$: the
 optimal value is the support function of $D$, convex and piecewise linear in $R$. Its subgradients
-are the occupancies of the optimal policies; where there is one, it is the gradient. The cliffs are
-the walls between the cones of rewards with the same optimal vertex (the normal fan of $D$), and
-along a ray $R_0 + \varepsilon\, E$ they are the kinks of a convex piecewise-linear function of
-$\varepsilon$.
+are the occupancies of the policies that are optimal from $\mu$; where there is only one, it is the
+gradient. The cliffs are the walls between the cones of rewards with the same optimal vertex (the
+normal fan of $D$), and along a ray $R_0 + \varepsilon\, E$ they are the kinks of a convex
+piecewise-linear function of $\varepsilon$.
 
 Entropy smooths the support function: with temperature $\alpha$ the value is differentiable, its
 gradient is the occupancy of the soft optimal policy, and for a bandit the second derivative along
@@ -69,7 +77,7 @@ def vertices(mdp: FiniteMDP, start: np.ndarray) -> np.ndarray:
 
 def symbolic() -> Derivation:
     """Flow equations, convexity, the soft gradient of a two-state MDP, and the smoothness."""
-    value = _occupancy_gives_value()
+    _occupancy_gives_value()
     a1, a2, b1, b2, t = z3.Reals("a1 a2 b1 b2 t")
     prove(  # two policies with returns a1, a2 at one reward and b1, b2 at the other
         maximum(t * a1 + (1 - t) * b1, t * a2 + (1 - t) * b2)
@@ -78,7 +86,7 @@ def symbolic() -> Derivation:
         t <= 1,
     )
     _soft_gradient()
-    variance, curvature = _soft_curvature()
+    _soft_curvature()
     alpha, gap = sympy.symbols("alpha g", positive=True)
     constant = identity(smoothness(alpha), lemma_c_2.bound(1, alpha))
     soft = alpha * sympy.log(1 + sympy.exp(-gap / alpha))
@@ -97,7 +105,8 @@ def symbolic() -> Derivation:
             Step(
                 "The discounted visits of a policy satisfy the flow equations, and the value is "
                 "linear in them (two states, all symbols).",
-                value,
+                r"d^\top = \mu^\top (I - \gamma P_\pi)^{-1}, \qquad V_\mu = \langle d, R \rangle, "
+                r"\qquad \sum_s d(s) = \frac{1}{1 - \gamma}",
             ),
             Step(
                 "So the optimal value is a maximum of linear functions of the reward: convex, "
@@ -118,12 +127,13 @@ def symbolic() -> Derivation:
             Step(
                 "whose solution is the occupancy of the soft policy. For a bandit, differentiate "
                 "once more along $v$: the variance of $v$.",
-                sympy.Eq(curvature, variance, evaluate=False),
+                r"\frac{d^2}{dt^2} V_\alpha(R + t v) = \frac{\mathrm{Var}_\pi(v)}{\alpha}",
             ),
             Step(
                 "The variance of numbers in $[-1, 1]$ is at most 1. The gradient is Lipschitz "
                 "with the constant of Lemma C.2.",
-                constant,
+                r"\lVert v \rVert_\infty \le 1 \implies \frac{\mathrm{Var}_\pi(v)}{\alpha} \le "
+                + tex(constant.lhs),
             ),
             Step(
                 "As $\\alpha \\to 0$ the smooth function becomes the support function; for two "
@@ -137,7 +147,7 @@ def symbolic() -> Derivation:
     )
 
 
-def _occupancy_gives_value() -> sympy.Eq:
+def _occupancy_gives_value() -> None:
     p, q, gamma, mu, r1, r2 = sympy.symbols("p q gamma mu r_1 r_2", positive=True)
     kernel = sympy.Matrix([[1 - p, p], [q, 1 - q]])
     start = sympy.Matrix([[mu, 1 - mu]])
@@ -149,8 +159,6 @@ def _occupancy_gives_value() -> sympy.Eq:
     identity(visits[0] + visits[1], 1 / (1 - gamma))
     solved = (sympy.eye(2) - gamma * kernel).inv() * rewards
     identity((start * solved)[0], (visits * rewards)[0])
-    d1, d2 = sympy.symbols("d_1 d_2")
-    return sympy.Eq(sympy.Symbol(r"V_\mu"), d1 * r1 + d2 * r2, evaluate=False)
 
 
 def _soft_gradient() -> None:
@@ -175,7 +183,7 @@ def _soft_gradient() -> None:
             identity(sympy.diff(soft, r), pi)
 
 
-def _soft_curvature() -> tuple[sympy.Expr, sympy.Expr]:
+def _soft_curvature() -> None:
     alpha, t = sympy.symbols("alpha t", positive=True)
     r, v = sympy.symbols("r1:4", real=True), sympy.symbols("v1:4", real=True)
     powers = [sympy.exp((x + t * y) / alpha) for x, y in zip(r, v, strict=True)]
@@ -186,9 +194,6 @@ def _soft_curvature() -> tuple[sympy.Expr, sympy.Expr]:
     mean = sum(p * y for p, y in zip(policy, v, strict=True))
     variance = sum(p * (y - mean) ** 2 for p, y in zip(policy, v, strict=True))
     identity(sympy.cancel(second - variance / alpha), sympy.Integer(0))
-    value = sympy.Function(r"V_\alpha")(sympy.Symbol("t"))
-    shown = sympy.Function("Var")(sympy.Symbol("v")) / sympy.Symbol("alpha")
-    return shown, sympy.Derivative(value, (sympy.Symbol("t"), 2))
 
 
 def numeric(rng: np.random.Generator) -> tuple[Check, ...]:

@@ -7,7 +7,15 @@ import sympy
 import z3
 
 from companion.results import prop_2_9, prop_2_10
-from companion.results.base import Check, Counterexample, Derivation, Step, identity, prove
+from companion.results.base import (
+    Check,
+    Counterexample,
+    Derivation,
+    Step,
+    identity,
+    prove,
+    tex,
+)
 from companion.results.elementary import absolute
 from companion.results.samples import DISCOUNTS, tied_mdp, two_branches
 from companion.theory import (
@@ -89,12 +97,15 @@ def symbolic() -> Derivation:
         absolute(change) <= prop_2_9.bound(eps, gamma),
         *wide,
     )
-    w, eta, e, g = sympy.symbols("w_k eta epsilon gamma", positive=True)
+    w, eta, e, g = sympy.symbols("w_k eta varepsilon gamma", positive=True)
     seen = identity(w * eta + (1 - w) * 0, seen_bonus(eta, w))
     through = identity(prop_2_9.bound(e, g) / w, size_bound(e, g, w))
     return Derivation(
         steps=(
-            Step("The effective reward gains, at the pair $(s_0, a_2)$ only,", seen),
+            Step(
+                "The effective reward gains, at the pair $(s_0, a_2)$ only,",
+                rf"\Delta R_{{\mathrm{{eff}}}}(s_0, a_2) = {tex(seen.rhs)}",
+            ),
             Step(
                 "Let $\\rho$ be the largest rise of an optimal value. In a state that is still "
                 "content with a pair other than $(s_0, a_2)$, the value rises by at most "
@@ -115,7 +126,8 @@ def symbolic() -> Derivation:
             ),
             Step(
                 "To hit a target of Proposition 2.9 exactly, divide the change by the weight.",
-                through,
+                r"\Delta R_k = \frac{\Delta R_{\mathrm{eff}}}{w_k}, \qquad |\Delta R_k| \le "
+                rf"{tex(sharp_size_bound(e, w))} \le {tex(through.rhs)}",
             ),
         ),
         scope="every inequality for all reals (z3). No number of states, actions or rewards "

@@ -9,7 +9,15 @@ from scipy.optimize import brentq
 from scipy.special import expit
 
 from companion.results import sharp_1_softmax, sharp_3_cliff_width
-from companion.results.base import Check, Counterexample, Derivation, Step, identity, prove
+from companion.results.base import (
+    Check,
+    Counterexample,
+    Derivation,
+    Step,
+    identity,
+    prove,
+    tex,
+)
 from companion.results.elementary import sqrt, tanh
 from companion.theory import softmax_policy, total_variation
 
@@ -68,7 +76,7 @@ def upper_bound(epsilon: Any, beta: Any, guard: Any = GUARD) -> Any:
 def symbolic() -> Derivation:
     """Rest points by differentiation, the deviation at most half, and both bounds."""
     _rest_points()
-    p, eps, beta, m, c = sympy.symbols("p epsilon beta m c", positive=True)
+    p, eps, beta, m, c = sympy.symbols("p varepsilon beta m c", positive=True)
     half = identity(sympy.Rational(1, 4) - p * (1 - p), (p - sympy.Rational(1, 2)) ** 2)
     free = identity(effective_bonus(eps, deviation(eps, p, 1 - p), 0), 1 / sympy.sqrt(p * (1 - p)))
     least = identity(
@@ -103,15 +111,28 @@ def symbolic() -> Derivation:
                 "\\sqrt{p(1-p)}$, at most $\\varepsilon/2$.",
                 half,
             ),
-            Step("Without the guard the normalised bonus has forgotten $\\varepsilon$:", free),
-            Step("With it, it is at least what it is at $p = 1/2$,", least),
+            Step(
+                "Without the guard the normalised bonus has forgotten $\\varepsilon$:",
+                rf"\frac{{\varepsilon}}{{\sigma_\pi(r)}} = {tex(free.rhs)} \ge 2",
+            ),
+            Step(
+                "With it, it is at least what it is at $p = 1/2$,",
+                rf"\frac{{\varepsilon}}{{\sigma_\pi(r) + c}} \ge {tex(least.rhs)}",
+            ),
             Step(
                 "and as the cliff of fact 3 increases with the bonus, the move is at least "
                 "$w$ of that; without the guard",
-                no_guard,
+                rf"d_{{TV}} \ge w\Bigl(\frac{{2}}{{\beta}}, m\Bigr) = {tex(no_guard.rhs)}",
             ),
-            Step("On the other side the bonus is at most $\\varepsilon/c$; by fact 1", guarded),
-            Step("whose slope at zero is all the continuity there is:", slope),
+            Step(
+                "On the other side the bonus is at most $\\varepsilon/c$; by fact 1",
+                rf"d_{{TV}} \le {tex(guarded.lhs)}",
+            ),
+            Step(
+                "whose slope at zero is all the continuity there is:",
+                rf"\left.\frac{{d}}{{d\varepsilon}}\, {tex(guarded.lhs)} "
+                rf"\right|_{{\varepsilon = 0}} = {tex(slope.rhs)}",
+            ),
         ),
         scope="the rest points as identities for three answers (SymPy; the gradient has the same "
         "form for more), the bounds on the deviation and the bonus for all reals (z3), the rest "

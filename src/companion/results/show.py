@@ -8,7 +8,7 @@ import pandas as pd
 import sympy
 from IPython.display import Markdown
 
-from companion.results.base import Check, Counterexample, latex
+from companion.results.base import Check, Counterexample, tex
 
 
 def statement(result: ModuleType) -> Markdown:
@@ -20,7 +20,7 @@ def statement(result: ModuleType) -> Markdown:
 
 def formula(*parts: str | sympy.Basic) -> Markdown:
     """A displayed formula, its parts LaTeX or SymPy expressions."""
-    text = "".join(part if isinstance(part, str) else latex(part) for part in parts)
+    text = "".join(part if isinstance(part, str) else tex(part) for part in parts)
     return Markdown(f"$$\n{text}\n$$")
 
 

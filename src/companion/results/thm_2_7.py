@@ -7,9 +7,25 @@ import sympy
 import z3
 
 from companion.results import lemma_2_5
-from companion.results.base import Check, Counterexample, Derivation, Step, identity, prove
+from companion.results.base import (
+    Check,
+    Counterexample,
+    Derivation,
+    Relation,
+    Step,
+    identity,
+    prove,
+    tex,
+)
 from companion.results.elementary import absolute, sqrt
-from companion.results.samples import DISCOUNTS, random_mdps, tied_mdp, tilt, two_branches
+from companion.results.samples import (
+    DISCOUNTS,
+    random_mdps,
+    smallest_size,
+    tied_mdp,
+    tilt,
+    two_branches,
+)
 from companion.theory import FiniteMDP, greedy_policy, optimal_q, stability_radius
 
 ITEM = "Theorem 2.7"
@@ -40,9 +56,10 @@ def modulus(size: Any, curvature: Any, discount: Any) -> Any:
 
 def symbolic() -> Derivation:
     """Upper hemi-continuity at a single point is continuity; the modulus inverts the radius."""
-    size, kappa, gamma = sympy.symbols("epsilon kappa gamma", positive=True)
-    t = modulus(size, kappa, gamma)
-    inverse = identity(lemma_2_5.radius(kappa * t**2, gamma), size)
+    size, kappa, gamma, t = sympy.symbols("varepsilon kappa gamma t", positive=True)
+    at_distance = lemma_2_5.radius(kappa * t**2, gamma)
+    square = modulus(size, kappa, gamma) ** 2
+    identity(at_distance.subs(t, modulus(size, kappa, gamma)), size)
 
     q_far, q_best, q0_far, q0_best, gap, move = z3.Reals("qf qb q0f q0b gap move")
     prove(
@@ -79,14 +96,13 @@ def symbolic() -> Derivation:
                 "distance and the optimal action of $R$ any of them, every selection is "
                 "continuous at $R_0$; nothing was asked of other rewards.",
                 r"\lVert R - R_0 \rVert_\infty < "
-                + sympy.latex(lemma_2_5.radius(sympy.Function("Delta")(sympy.Symbol("t")), gamma)),
+                + tex(lemma_2_5.radius(sympy.Function("Delta")(t), gamma)),
             ),
             Step(
-                "With a quadratic loss $\\Delta(t) = \\kappa t^2$ this radius is exactly the size "
-                "$\\varepsilon$ of the change at",
-                sympy.Eq(sympy.Symbol("t"), t, evaluate=False),
+                "With a quadratic loss $\\Delta(t) = \\kappa t^2$ this radius is the size "
+                "$\\varepsilon$ of the change exactly at",
+                rf"{tex(at_distance)} = \varepsilon \iff t = \sqrt{{{tex(square)}}}",
             ),
-            Step("Check: put that distance back into the radius.", inverse),
         ),
         scope="the inequality behind continuity and the one behind the modulus for all reals "
         "(z3), the modulus as the inverse of the radius (SymPy). Cited: a continuous function on "
@@ -107,13 +123,13 @@ def numeric(rng: np.random.Generator, repeats: int = 40) -> tuple[Check, ...]:
             discounts.append(mdp.discount)
     bandits = np.array([_bandit(rng, size) for size in 10.0 ** rng.uniform(-6, -1, size=50)]).T
     branches = np.array(
-        [_branches(size, d) for d in DISCOUNTS for size in 10.0 ** -np.arange(1, 7)]
+        [_branches(size, d) for d in DISCOUNTS for size in 10.0 ** -np.arange(1, 6)]
     ).T
     still = np.zeros(len(moved))
     return (
         Check("policies moved", "==", np.array(moved), still, {"discount": np.array(discounts)}),
         _distance_check("move of the optimal action, bandit", bandits),
-        _distance_check("move of the optimal action, branches", branches, attained=True),
+        _distance_check("move of the optimal action, branches", branches, "=="),
     )
 
 
@@ -132,18 +148,20 @@ def _bandit(rng: np.random.Generator, size: float) -> tuple[float, ...]:
 
 
 def _branches(size: float, discount: float) -> tuple[float, ...]:
-    """Two actions just close enough that a change of the given size swaps them."""
+    """The largest distance of two actions that a change of the given size still swaps."""
     curvature = 3.0
-    distance = modulus(size, curvature, discount) * (1 - 1e-10)
-    mdp = two_branches(curvature * distance**2, discount)
-    choices = [int(optimal_q(m, tol=1e-12)[0].argmax()) for m in (mdp, tilt(mdp, size))]
-    return distance * abs(choices[1] - choices[0]), size, curvature, discount
+
+    def stays(distance: float) -> bool:
+        q = optimal_q(tilt(two_branches(curvature * distance**2, discount), size), tol=1e-12)
+        return bool(q[0, 0] > q[0, 1])
+
+    return smallest_size(stays, 10.0), size, curvature, discount
 
 
-def _distance_check(name: str, rows: np.ndarray, attained: bool = False) -> Check:
+def _distance_check(name: str, rows: np.ndarray, relation: Relation = "<=") -> Check:
     moved, size, curvature, discount = rows
     columns = {"reward_distance": size, "curvature": curvature, "discount": discount}
-    return Check(name, "<=", moved, modulus(size, curvature, discount), columns, attained)
+    return Check(name, relation, moved, modulus(size, curvature, discount), columns)
 
 
 def counterexample() -> Counterexample:

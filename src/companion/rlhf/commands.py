@@ -2,27 +2,40 @@
 
 import itertools
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import yaml
 
 from companion.errors import CompanionError
 from companion.rlhf.experiment import Experiment
+from companion.rlhf.hardware import pick_hardware
 from companion.rlhf.records import Record, start_distance
 from companion.rlhf.sweeps import run, sweep
 
-_DEFAULT_REWARDS = {"deceptive": {"weak": 1.0}}
+Backend = Literal["processes", "ray"]
+_DEFAULT_REWARDS = {
+    "deceptive": {"weak": 1.0},
+    "deceptive_python": {"weak": 1.0},
+    "instruction": {"correct": 1.0},
+    "alignment": {"perceived": 1.0},
+}
 
 
 def run_task(task: str, tier: str, settings: list[str], root: Path) -> None:
     """Train one experiment and print what came out."""
     fields = {"rewards": _DEFAULT_REWARDS.get(task, {}), **parse_settings(settings)}
-    report(run(Experiment(task=task, tier=tier, **fields), root, progress=True))
+    experiment = Experiment(task=task, tier=tier, **fields)
+    hardware = pick_hardware(experiment.accelerator)
+    print(f"{experiment.id}  {task}, tier {tier}, on {hardware.description}", flush=True)
+    report(run(experiment, root, progress=True))
 
 
-def run_grid(file: Path, root: Path, jobs: int | None) -> None:
+def run_grid(
+    file: Path, root: Path, jobs: int | None, backend: Backend, gpus_per_run: float
+) -> None:
     """Train a grid of experiments and print one line for each."""
-    for record in sweep(read_grid(file), root, jobs):
+    records = sweep(read_grid(file), root, jobs, backend=backend, gpus_per_run=gpus_per_run)
+    for record in records:
         report(record)
 
 
@@ -53,10 +66,13 @@ def read_grid(file: Path) -> list[Experiment]:
     try:
         content = yaml.safe_load(file.read_text())
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise CompanionError(f"{file}: {str(error).splitlines()[0]}") from None
+        reason = str(error).splitlines()[0]
+        raise CompanionError(f"{file}: cannot be read: {reason}") from None
     if not isinstance(content, dict) or not set(content) <= {"base", "grid"}:
         raise CompanionError(f"{file}: must hold 'base' and 'grid', nothing else")
     base, grid = content.get("base") or {}, content.get("grid") or {}
+    if not (isinstance(base, dict) and isinstance(grid, dict)):
+        raise CompanionError(f"{file}: 'base' and 'grid' must be mappings")
     if not all(isinstance(values, list) for values in grid.values()):
         raise CompanionError(f"{file}: every entry of 'grid' must be a list")
     combinations = itertools.product(*grid.values())

@@ -3,7 +3,8 @@
 import hashlib
 import json
 import math
-from typing import Any, Literal
+from collections.abc import Iterable
+from typing import Any, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
@@ -19,9 +20,14 @@ def content_id(fields: dict[str, Any]) -> str:
 
 
 class Spec(BaseModel):
-    """A frozen, validated specification that knows its content id."""
+    """A frozen, validated specification that knows its content id.
+
+    ``LATER`` names fields that came after the first records: they count in the id only when they
+    differ from their default, so that earlier records keep theirs.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
+    LATER: ClassVar[frozenset[str]] = frozenset()
 
     def __init__(self, **fields: Any) -> None:
         try:
@@ -32,7 +38,11 @@ class Spec(BaseModel):
     @property
     def id(self) -> str:
         """What names this specification's folder: equal fields, equal id."""
-        return content_id(self.model_dump(mode="json"))
+        fields = self.model_dump(mode="json")
+        for name in self.LATER:
+            if fields[name] == type(self).model_fields[name].default:
+                del fields[name]
+        return content_id(fields)
 
 
 def _first_problem(error: ValidationError) -> str:
@@ -45,7 +55,11 @@ def _first_problem(error: ValidationError) -> str:
 class Start(Spec):
     """The supervised policy that runs start from, shared by all runs of one ``seed``."""
 
+    LATER: ClassVar[frozenset[str]] = frozenset({"model", "accelerator"})
+
     task: str
+    model: str | None = None
+    accelerator: str = "cpu"
     architecture: str
     hidden_size: int
     layers: int
@@ -56,19 +70,56 @@ class Start(Spec):
     seed: int
 
 
+LEARNED = "learned"
+
+
+class RewardModel(Spec):
+    """A reward model to train on preferences of biased annotators.
+
+    Attributes:
+        task: family with preferences.
+        bias: strength of each of the annotators' biases, in units of the oracle's range.
+        pairs: number of preferences.
+        steps, batch_size, learning_rate, hidden_size, layers: how it is trained.
+        seed: of weights and preferences.
+    """
+
+    task: str
+    bias: dict[str, float]
+    pairs: int = Field(default=4000, ge=1)
+    steps: int = Field(default=300, ge=1)
+    batch_size: int = Field(default=64, ge=1)
+    learning_rate: float = Field(default=3e-3, gt=0)
+    hidden_size: int = Field(default=64, ge=8)
+    layers: int = Field(default=2, ge=1)
+    seed: int = Field(default=0, ge=0)
+
+    @model_validator(mode="after")
+    def _check(self) -> "RewardModel":
+        if get_task(self.task).preferences is None:
+            raise ValueError(f"task: {self.task!r} has no preferences")
+        return self
+
+
 class Experiment(Spec, Scale):
     """One reinforcement-learning run from a supervised start.
 
-    Defaults of ``scale_rewards``, ``beta``, ``loss_type``, ``aggregation`` and ``entropy_coef``
-    are those of trl's GRPO trainer; sizes left out come from the tier.
+    Defaults of ``scale_rewards``, ``loss_type``, ``aggregation`` and ``entropy_coef``
+    are those of trl's GRPO trainer; what ``Scale`` holds and is left out comes from
+    the tier.
 
     Attributes:
         task: name of the task family.
         tier: preset of sizes, see ``tiers``.
         trainer: ``grpo`` and ``rloo`` sample and are trl's; ``exact`` follows the expected
             gradient over all completions of the grammar, with no sampling noise.
-        rewards: weight of each named reward component.
-        beta: weight of KL(policy ‖ start).
+        rewards: weight of each named reward component; ``learned`` is the ``reward_model``.
+        reward_model: what to train on preferences first, if ``rewards`` names it.
+        routes: w_k(s): by class of prompt (a prefix of its kind, ``*`` for any), the weight of
+            each component; each row sums to 1. ``None`` pays every component everywhere.
+        gate_rate: rate at which a learned gate moves the routes towards what pays (negative:
+            towards what is neglected); 0 keeps them.
+        leave_out: prompts of these kinds (prefixes) are not trained on.
         scale_rewards: what GRPO (and ``exact``) divide advantages by: the standard deviation
             within a prompt's group, within the batch, or nothing.
         loss_type: trl's ``loss_type`` (``grpo`` only).
@@ -82,11 +133,18 @@ class Experiment(Spec, Scale):
         keep_policy: whether the record keeps the trained weights.
     """
 
+    LATER: ClassVar[frozenset[str]] = frozenset(
+        {"model", "accelerator", "adam_beta2", "checkpoint_every", "vllm"}
+    )
+
     task: str
     tier: str = "tiny"
     trainer: Literal["grpo", "rloo", "exact"] = "grpo"
     rewards: dict[str, float]
-    beta: float = Field(default=0.0, ge=0, allow_inf_nan=False)
+    reward_model: RewardModel | None = None
+    routes: dict[str, dict[str, float]] | None = None
+    gate_rate: float = Field(default=0.0, allow_inf_nan=False)
+    leave_out: tuple[str, ...] = ()
     scale_rewards: Literal["group", "batch", "none"] = "group"
     loss_type: Literal["grpo", "dr_grpo", "dapo", "bnpo"] = "dapo"
     aggregation: Literal["sum_then_normalize", "normalize_then_sum"] = "sum_then_normalize"
@@ -117,9 +175,13 @@ class Experiment(Spec, Scale):
         if not self.rewards:
             raise ValueError("rewards: name at least one component")
         for name, weight in self.rewards.items():
-            task.component(name)
+            if name != LEARNED:
+                task.component(name)
             if not math.isfinite(weight):
                 raise ValueError(f"rewards: weight of {name!r} is {weight}")
+        if (LEARNED in self.rewards) != (self.reward_model is not None):
+            raise ValueError("reward_model: needed if and only if rewards name 'learned'")
+        self._check_routes()
         _check_masses("traces", self.traces, set(task.traces))
         if self.batch_size % self.group_size:
             raise ValueError(
@@ -127,11 +189,31 @@ class Experiment(Spec, Scale):
             )
         return self
 
+    def _check_routes(self) -> None:
+        if self.gate_rate and not self.routes:
+            raise ValueError("gate_rate: a gate needs routes to begin with")
+        kinds = sorted({get_task(self.task).kind(p) for p in self.prompts})
+        if len(self.prompts) * self.group_size < self.batch_size:
+            raise ValueError(f"leave_out: only {len(self.prompts)} prompts left, too few a batch")
+        for row, weights in (self.routes or {}).items():
+            _check_masses(f"routes.{row}", weights, set(self.rewards))
+        for kind in kinds if self.routes else ():
+            matching_route(self.routes or {}, kind)
+
+    @property
+    def prompts(self) -> tuple[str, ...]:
+        """The prompts to train on."""
+        task = get_task(self.task)
+        kept = (p for p in task.prompts["train"] if not task.kind(p).startswith(self.leave_out))
+        return tuple(kept) if self.leave_out else task.prompts["train"]
+
     @property
     def start(self) -> Start:
         """The supervised policy this run starts from."""
         return Start(
             task=self.task,
+            model=self.model,
+            accelerator=self.accelerator,
             architecture=self.architecture,
             hidden_size=self.hidden_size,
             layers=self.layers,
@@ -141,6 +223,20 @@ class Experiment(Spec, Scale):
             traces=self.traces,
             seed=self.sft_seed,
         )
+
+
+def matching_route(routes: Iterable[str], kind: str) -> str:
+    """The longest row that is a prefix of a prompt's kind, else ``*``.
+
+    Raises:
+        ValueError: if there is none.
+    """
+    rows = sorted((row for row in routes if kind.startswith(row)), key=len)
+    if rows:
+        return rows[-1]
+    if "*" not in set(routes):
+        raise ValueError(f"routes: no row for prompts of kind {kind!r}")
+    return "*"
 
 
 def _check_masses(field: str, masses: dict[str, float], known: set[str]) -> None:

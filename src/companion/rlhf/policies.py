@@ -1,7 +1,6 @@
 """Policies and their tokenizers: made from config, or loaded from a folder."""
 
 import contextlib
-import os
 import warnings
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -12,6 +11,7 @@ from huggingface_hub import constants as hub
 from tokenizers import Tokenizer, models, pre_tokenizers
 from transformers import (
     AutoModelForCausalLM,
+    AutoTokenizer,
     GPT2Config,
     GPTNeoXConfig,
     LlamaConfig,
@@ -22,18 +22,22 @@ from transformers import (
 )
 from transformers.utils import logging as transformers_logging
 
+from companion.errors import CompanionError
+
 _SPECIAL = ("<pad>", "<eos>", "<unk>")
 _HEAD_SIZE = 16
 _MAX_POSITIONS = 128
 
 
 @contextlib.contextmanager
-def quiet_and_offline(threads: int) -> Iterator[None]:
-    """Look nothing up on a model hub, say nothing but errors, use so many threads."""
+def quiet(offline: bool, threads: int | None) -> Iterator[None]:
+    """Print errors only, report nothing to a hub; if asked, read nothing from it, cap threads."""
     before = (hub.HF_HUB_OFFLINE, torch.get_num_threads(), transformers_logging.get_verbosity())
+    telemetry_off = hub.HF_HUB_DISABLE_TELEMETRY
     bars = (transformers_logging.is_progress_bar_enabled(), datasets.are_progress_bars_disabled())
-    hub.HF_HUB_OFFLINE = True
-    torch.set_num_threads(threads)
+    hub.HF_HUB_OFFLINE = hub.HF_HUB_OFFLINE or offline
+    hub.HF_HUB_DISABLE_TELEMETRY = True
+    torch.set_num_threads(threads or before[1])
     transformers_logging.set_verbosity_error()
     transformers_logging.disable_progress_bar()
     datasets.disable_progress_bars()
@@ -43,6 +47,7 @@ def quiet_and_offline(threads: int) -> Iterator[None]:
             yield
     finally:
         hub.HF_HUB_OFFLINE = before[0]
+        hub.HF_HUB_DISABLE_TELEMETRY = telemetry_off
         torch.set_num_threads(before[1])
         transformers_logging.set_verbosity(before[2])
         if bars[0]:
@@ -85,14 +90,24 @@ def new_policy(
 ) -> PreTrainedModel:
     """A policy with random weights drawn from ``seed``."""
     torch.manual_seed(seed)
-    config = _config(architecture, hidden_size, layers, len(tokenizer))
-    config.pad_token_id = tokenizer.pad_token_id
-    config.eos_token_id = tokenizer.eos_token_id
-    config.bos_token_id = None
+    config = policy_config(architecture, hidden_size, layers, tokenizer)
     return AutoModelForCausalLM.from_config(config, attn_implementation="sdpa")
 
 
-def _config(architecture: str, hidden: int, layers: int, vocabulary: int) -> PretrainedConfig:
+def policy_config(
+    architecture: str, hidden_size: int, layers: int, tokenizer: PreTrainedTokenizerBase
+) -> PretrainedConfig:
+    """Configuration of a policy or reward model that reads a tokenizer's words."""
+    config = _family_config(architecture, hidden_size, layers, len(tokenizer))
+    config.pad_token_id = tokenizer.pad_token_id
+    config.eos_token_id = tokenizer.eos_token_id
+    config.bos_token_id = None
+    return config
+
+
+def _family_config(
+    architecture: str, hidden: int, layers: int, vocabulary: int
+) -> PretrainedConfig:
     heads = max(1, hidden // _HEAD_SIZE)
     if architecture == "gpt2":
         return GPT2Config(
@@ -117,19 +132,30 @@ def _config(architecture: str, hidden: int, layers: int, vocabulary: int) -> Pre
     )
 
 
-def save(policy: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, folder: Path) -> None:
-    """Write policy and tokenizer to a folder that ``load`` reads."""
-    policy.save_pretrained(folder)
-    tokenizer.save_pretrained(folder)
+def pretrained(name: str) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
+    """A model of a hub, or of a folder, with its tokenizer.
+
+    Raises:
+        CompanionError: if it is neither in reach nor in the local cache.
+    """
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(name)
+        policy = AutoModelForCausalLM.from_pretrained(name, dtype=torch.float32)
+    except OSError:
+        raise CompanionError(
+            f"model {name}: not in the local cache and no hub in reach; "
+            "the tiers tiny and gpu need no download"
+        ) from None
+    if tokenizer.pad_token_id is None:
+        tokenizer.pad_token = tokenizer.eos_token
+    return policy, tokenizer
 
 
-def load(folder: Path) -> tuple[PreTrainedModel, PreTrainedTokenizerFast]:
+def load(folder: Path, device: str = "cpu") -> tuple[PreTrainedModel, PreTrainedTokenizerFast]:
     """Policy and tokenizer from a folder.
 
     The policy remembers the folder as its name: GRPO reads its KL reference from there.
     """
     policy = AutoModelForCausalLM.from_pretrained(str(folder), dtype=torch.float32)
+    torch.nn.Module.to(policy, device)
     return policy, PreTrainedTokenizerFast.from_pretrained(str(folder))
-
-
-os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")

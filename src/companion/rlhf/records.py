@@ -24,6 +24,7 @@ import pandas as pd
 from companion.errors import CompanionError
 from companion.rlhf.distances import Distance, distribution_distance
 from companion.rlhf.experiment import Experiment
+from companion.rlhf.tasks import Task, get_task
 
 CHECKSUMS = "checksums.json"
 _PACKAGE = Path(__file__).parents[1]
@@ -61,7 +62,11 @@ class Record:
 
     @cached_property
     def provenance(self) -> dict[str, Any]:
-        """Commit, lock, device, versions, seeds, wall and processor time in seconds."""
+        """Commit, lock, device, versions, seeds, wall and processor time in seconds.
+
+        ``resumed_at`` is the step of the checkpoint an interrupted run went on from: trl does not
+        draw the same samples then as a run in one piece.
+        """
         return json.loads((self.path / "provenance.json").read_text())
 
     def split(self, name: str) -> pd.DataFrame:
@@ -83,9 +88,33 @@ class Record:
             policy: ``final`` or ``start``.
         """
         table = self.split(split)
-        column = {"final": "logprob", "start": "start_logprob"}[policy]
-        mass = np.exp(table[column]).groupby(table["label"]).sum()
+        mass = np.exp(table[_COLUMNS[policy]]).groupby(table["label"]).sum()
         return mass / table["prompt"].nunique()
+
+    def expected(self, component: str, split: str = "train", policy: str = "final") -> float:
+        """Exact mean of a reward component over a split; completions not scored count as 0."""
+        table = self.split(split)
+        return _mean_score(get_task(self.experiment.task), table, component, policy)
+
+    def evaluations(self, policy: str = "final") -> pd.Series:
+        """Exact scores of the task's held-out evaluations, by name."""
+        task = get_task(self.experiment.task)
+        scores = {}
+        for evaluation in task.evaluations:
+            rows = self.distribution["prompt"].isin(evaluation.prompts)
+            table = self.distribution[rows]
+            scores[evaluation.name] = _mean_score(task, table, evaluation.component, policy)
+        return pd.Series(scores, dtype=float)
+
+
+_COLUMNS = {"final": "logprob", "start": "start_logprob"}
+
+
+def _mean_score(task: Task, table: pd.DataFrame, component: str, policy: str) -> float:
+    pairs = zip(table["prompt"], table["completion"], strict=True)
+    scores = np.array([task.judge(component, p, c).score for p, c in pairs])
+    mass = np.exp(table[_COLUMNS[policy]].to_numpy())
+    return float((mass * scores).sum() / table["prompt"].nunique())
 
 
 def policy_distance(a: Record, b: Record, split: str = "train") -> Distance:
@@ -131,24 +160,19 @@ def set_aside(path: Path) -> Path:
     return aside
 
 
-def write_provenance(
-    path: Path, experiment: Experiment, device: str, wall_seconds: float, cpu_seconds: float
-) -> None:
-    """Record where a run comes from."""
-    facts = {
+def write_provenance(path: Path, experiment: Experiment, facts: dict[str, Any]) -> None:
+    """Record where a run comes from; ``facts`` are the run's own (device, seconds, ...)."""
+    origin = {
         "id": experiment.id,
         "commit": _commit(),
         "lock_sha256": _lock(),
         "source_sha256": source_digest(),
-        "device": device,
         "versions": {name: version(name) for name in _LIBRARIES},
         "python": platform.python_version(),
         "seed": experiment.seed,
         "sft_seed": experiment.sft_seed,
-        "wall_seconds": round(wall_seconds, 3),
-        "cpu_seconds": round(cpu_seconds, 3),
     }
-    path.write_text(json.dumps(facts, indent=1) + "\n")
+    path.write_text(json.dumps(origin | facts, indent=1) + "\n")
 
 
 def source_digest() -> str:

@@ -20,11 +20,27 @@ _PROMPTS_PER_PASS = 64
 
 
 @dataclass(frozen=True)
+class NextTokens:
+    """Next-token distributions at every prefix of a prompt's completions.
+
+    Attributes:
+        probabilities: (prefixes, vocabulary).
+        depths: (prefixes,) number of tokens in the prefix.
+        reach: (prefixes,) probability of the prefix.
+    """
+
+    probabilities: torch.Tensor
+    depths: torch.Tensor
+    reach: torch.Tensor
+
+
+@dataclass(frozen=True)
 class PrefixTree:
     """Completions as a tree. Row 0 stands for the prompt's end, row i > 0 for node i - 1.
 
     Attributes:
         tokens: (nodes,) token of each node that has children.
+        parents: (nodes,) the node before it, -1 for the prompt's end.
         depths: (nodes,) distance of a node from the prompt's end, counted from 0.
         ancestors: (nodes, nodes) whether the row's node sees the column's (itself included).
         rows, targets, owners: (steps,) each token of each completion: the row that predicts it,
@@ -33,12 +49,30 @@ class PrefixTree:
     """
 
     tokens: torch.Tensor
+    parents: torch.Tensor
     depths: torch.Tensor
     ancestors: torch.Tensor
     rows: torch.Tensor
     targets: torch.Tensor
     owners: torch.Tensor
     size: int
+
+    def collect(self, rows: torch.Tensor) -> torch.Tensor:
+        """(completions,) log-probabilities from (1 + nodes, vocabulary) next-token ones."""
+        device = rows.device
+        steps = rows[self.rows.to(device), self.targets.to(device)]
+        total = torch.zeros(self.size, dtype=rows.dtype, device=device)
+        return total.index_add(0, self.owners.to(device), steps)
+
+    def next_tokens(self, rows: torch.Tensor) -> NextTokens:
+        """The distributions at every prefix, with the prefix's own probability."""
+        reach = torch.zeros(len(rows), dtype=rows.dtype, device=rows.device)
+        for node, (token, parent) in enumerate(
+            zip(self.tokens.tolist(), self.parents.tolist(), strict=True)
+        ):
+            reach[node + 1] = reach[parent + 1] + rows[parent + 1, token]
+        depths = torch.cat([torch.zeros(1, dtype=torch.long), self.depths + 1])
+        return NextTokens(rows.exp(), depths, reach.exp())
 
 
 def prefix_tree(sequences: Sequence[Sequence[int]]) -> PrefixTree:
@@ -68,6 +102,7 @@ def prefix_tree(sequences: Sequence[Sequence[int]]) -> PrefixTree:
     rows, targets, owners = (torch.tensor(column) for column in zip(*steps, strict=True))
     return PrefixTree(
         torch.tensor(tokens, dtype=torch.long),
+        torch.tensor(parents, dtype=torch.long),
         torch.tensor(depths, dtype=torch.long),
         ancestors,
         rows,
@@ -111,7 +146,17 @@ class Scorer:
 
     def log_probabilities(self, policy: PreTrainedModel) -> list[torch.Tensor]:
         """For each prompt, (completions,) log-probabilities, differentiable in the policy."""
-        return [lp for batch in self._batches for lp in batch.log_probabilities(policy)]
+        return [
+            tree.collect(rows) for batch in self._batches for tree, rows in batch.log_rows(policy)
+        ]
+
+    def next_tokens(self, policy: PreTrainedModel) -> list[NextTokens]:
+        """For each prompt, what the policy would write next after every prefix."""
+        return [
+            tree.next_tokens(rows)
+            for batch in self._batches
+            for tree, rows in batch.log_rows(policy)
+        ]
 
 
 def distribution_table(
@@ -160,7 +205,8 @@ class _Batch:
         self._ids, self._positions = ids, positions
         self._visible, self._width, self._trees = visible, width, trees
 
-    def log_probabilities(self, policy: PreTrainedModel) -> list[torch.Tensor]:
+    def log_rows(self, policy: PreTrainedModel) -> list[tuple[PrefixTree, torch.Tensor]]:
+        """Each tree with its (1 + nodes, vocabulary) next-token log-probabilities."""
         device, dtype = policy.device, policy.dtype
         mask = torch.zeros(self._visible.shape, dtype=dtype, device=device)
         mask = mask.masked_fill(~self._visible.to(device), torch.finfo(dtype).min)
@@ -171,11 +217,4 @@ class _Batch:
             use_cache=False,
         ).logits[:, self._width - 1 :]
         rows = torch.log_softmax(logits.double(), dim=-1)
-        return [self._collect(rows[i], tree) for i, tree in enumerate(self._trees)]
-
-    @staticmethod
-    def _collect(rows: torch.Tensor, tree: PrefixTree) -> torch.Tensor:
-        device = rows.device
-        steps = rows[tree.rows.to(device), tree.targets.to(device)]
-        total = torch.zeros(tree.size, dtype=rows.dtype, device=device)
-        return total.index_add(0, tree.owners.to(device), steps)
+        return [(tree, rows[i, : 1 + len(tree.tokens)]) for i, tree in enumerate(self._trees)]

@@ -1,5 +1,7 @@
 """Supervised starts: every run begins from demonstrations, as the paper's policies do."""
 
+import os
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -7,21 +9,20 @@ from datasets import Dataset
 from transformers import PreTrainedTokenizerBase, PrinterCallback
 from trl import SFTConfig, SFTTrainer
 
+from companion.errors import CompanionError
 from companion.rlhf.experiment import Start
-from companion.rlhf.policies import encode, new_policy, save, word_tokenizer
+from companion.rlhf.hardware import pick_hardware
+from companion.rlhf.policies import encode, new_policy, pretrained, word_tokenizer
 from companion.rlhf.tasks import get_task
 
 
-def quiet_arguments(folder: Path, seed: int) -> dict[str, Any]:
-    """Arguments that every trainer here shares: no reports, plain float32."""
+def quiet_arguments(folder: Path, seed: int, accelerator: str) -> dict[str, Any]:
+    """Arguments that every trainer here shares: the machine's precision, no reports."""
     return {
+        **pick_hardware(accelerator).arguments(),
         "output_dir": str(folder),
         "seed": seed,
-        "use_cpu": True,
-        "bf16": False,
-        "fp16": False,
         "gradient_checkpointing": False,
-        "dataloader_pin_memory": False,
         "lr_scheduler_type": "constant",
         "weight_decay": 0.0,
         "report_to": "none",
@@ -30,18 +31,40 @@ def quiet_arguments(folder: Path, seed: int) -> dict[str, Any]:
     }
 
 
+def per_process(batch_size: int) -> int:
+    """This process's share of a batch.
+
+    Raises:
+        CompanionError: if the processes cannot share it evenly.
+    """
+    processes = int(os.environ.get("WORLD_SIZE", "1"))
+    if batch_size % processes:
+        raise CompanionError(f"batch of {batch_size}: not divisible by {processes} processes")
+    return batch_size // processes
+
+
 def train_start(start: Start, folder: Path) -> None:
-    """Train a policy on demonstrations and write it, with its tokenizer, to ``folder``."""
+    """Train a policy on demonstrations and write it, with its tokenizer, to ``folder``.
+
+    Raises:
+        CompanionError: if a pretrained model cannot be loaded.
+    """
     task = get_task(start.task)
-    tokenizer = word_tokenizer(task.texts())
-    policy = new_policy(start.architecture, start.hidden_size, start.layers, tokenizer, start.seed)
+    if start.model is None:
+        tokenizer: PreTrainedTokenizerBase = word_tokenizer(task.texts())
+        policy = new_policy(
+            start.architecture, start.hidden_size, start.layers, tokenizer, start.seed
+        )
+    else:
+        policy, tokenizer = pretrained(start.model)
     pairs = task.demonstrations(start.steps * start.batch_size, start.seed, start.traces)
+    arguments = quiet_arguments(folder / "trainer", start.seed, start.accelerator)
     trainer = SFTTrainer(
         model=policy,
         args=SFTConfig(
-            **quiet_arguments(folder, start.seed) | {"lr_scheduler_type": "linear"},
+            **arguments | {"lr_scheduler_type": "linear"},
             max_steps=start.steps,
-            per_device_train_batch_size=start.batch_size,
+            per_device_train_batch_size=per_process(start.batch_size),
             learning_rate=start.learning_rate,
             logging_strategy="no",
             max_length=None,
@@ -51,7 +74,8 @@ def train_start(start: Start, folder: Path) -> None:
     )
     trainer.remove_callback(PrinterCallback)
     trainer.train()
-    save(policy, tokenizer, folder)
+    trainer.save_model(str(folder))
+    shutil.rmtree(folder / "trainer", ignore_errors=True)
 
 
 def _example(

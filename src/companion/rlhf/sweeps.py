@@ -1,5 +1,11 @@
-"""Run experiments: one, or many in parallel processes; finished ones are never repeated."""
+"""Run experiments: one, or many in parallel; finished ones are never repeated.
 
+A single run may itself be started on several processes (``accelerate launch``, ``torchrun``):
+each process calls ``run``, the first one keeps the record.
+"""
+
+import contextlib
+import importlib.util
 import os
 import shutil
 import sys
@@ -7,13 +13,14 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from pathlib import Path
+from typing import Any, Literal
 
 import joblib
 from filelock import FileLock
 from tqdm.auto import tqdm
 
 from companion.errors import CompanionError
-from companion.rlhf.experiment import Experiment, Start
+from companion.rlhf.experiment import Experiment, RewardModel, Spec, Start
 from companion.rlhf.records import (
     CorruptRecord,
     Record,
@@ -23,6 +30,9 @@ from companion.rlhf.records import (
     source_digest,
     write_provenance,
 )
+
+Job = Callable[[], object]
+_MISSING = "{}: not installed; install policy-cliff-companion[cluster]"
 
 
 def run(experiment: Experiment, root: Path | str = "runs", progress: bool = False) -> Record:
@@ -34,16 +44,15 @@ def run(experiment: Experiment, root: Path | str = "runs", progress: bool = Fals
         progress: show a bar of training steps.
 
     Raises:
-        CompanionError: if ``root`` cannot be written.
+        CompanionError: if ``root`` cannot be written, or the machine lacks what the run needs.
     """
+    _check_machine(experiment)
     root = _writable(root)
     path = root / experiment.id
-    with FileLock(root / f".{experiment.id}.lock"):
-        found = _finished(path)
-        if found is None:
+    with _locked(root / f".{experiment.id}.lock"):
+        if _agree(lambda: _finished(path) is None):
             _train_into(experiment, root, path, progress)
-            found = read_record(path)
-    return found
+    return read_record(path)
 
 
 def sweep(
@@ -51,68 +60,139 @@ def sweep(
     root: Path | str = "runs",
     jobs: int | None = None,
     progress: bool = True,
+    backend: Literal["processes", "ray"] = "processes",
+    gpus_per_run: float = 0,
 ) -> list[Record]:
     """Records of many experiments, in their order; missing ones are trained in parallel.
 
     Args:
         experiments: may repeat; each distinct one is trained once.
-        root: folder of the records and of the supervised starts they share.
-        jobs: processes at a time; ``None`` takes the number of cores.
+        root: folder of the records and of the supervised starts they share; every node of a
+            cluster must see it.
+        jobs: processes at a time on this machine; ``None`` takes the number of cores.
         progress: show a bar of runs done, with rate and time left.
+        backend: ``processes`` of this machine (joblib), or the tasks of a running ``ray`` cluster,
+            which starts a run again elsewhere when its node dies.
+        gpus_per_run: GPUs that ``ray`` reserves for each run.
     """
-    root = _writable(root)
+    root = _writable(root).resolve()
     wanted = list(experiments)
     missing = {e.id: e for e in wanted if _finished(root / e.id) is None}
-    starts = {e.start.id: e.start for e in missing.values() if not _has_start(root, e.start)}
-    workers = jobs or os.cpu_count() or 1
-    _parallel(
-        [partial(prepare_start, s, root) for s in starts.values()], workers, "starts", progress
-    )
-    _parallel([partial(run, e, root) for e in missing.values()], workers, "runs", progress)
+    for experiment in missing.values():
+        _check_machine(experiment)
+    if backend == "ray":
+        parallel = partial(_on_ray, gpus=gpus_per_run, progress=progress)
+    else:
+        parallel = partial(_in_processes, jobs=jobs or os.cpu_count() or 1, progress=progress)
+    parallel(_preparations(missing.values(), root), unit="preparation")
+    parallel([partial(run, e, root) for e in missing.values()], unit="run")
     return [read_record(root / e.id) for e in wanted]
 
 
 def prepare_start(start: Start, root: Path | str) -> Path:
     """Folder of a supervised policy below ``root``; trains it unless it is there."""
-    from companion.rlhf.policies import quiet_and_offline
-    from companion.rlhf.sft import train_start
 
-    root = Path(root)
-    final = root / "starts" / start.id
-    (root / "starts").mkdir(parents=True, exist_ok=True)
-    with FileLock(root / "starts" / f".{start.id}.lock"):
-        if not final.exists():
-            part = _fresh(final.with_suffix(".part"))
-            with quiet_and_offline(threads=1):
-                train_start(start, part)
-            (part / "start.json").write_text(start.model_dump_json(indent=1) + "\n")
-            os.replace(part, final)
+    def train(folder: Path) -> None:
+        from companion.rlhf.sft import train_start
+
+        train_start(start, folder)
+
+    return _prepare(start, Path(root) / "starts", train, offline=start.model is None)
+
+
+def prepare_reward_model(model: RewardModel, root: Path | str) -> Path:
+    """Folder of a reward model below ``root``; trains it unless it is there."""
+
+    def train(folder: Path) -> None:
+        from companion.rlhf.reward_models import train_reward_model
+
+        train_reward_model(model, folder)
+
+    return _prepare(model, Path(root) / "reward_models", train, offline=True)
+
+
+def _prepare(spec: Spec, shelf: Path, train: Callable[[Path], None], offline: bool) -> Path:
+    from companion.rlhf.policies import quiet
+
+    final, part = shelf / spec.id, shelf / f"{spec.id}.part"
+    shelf.mkdir(parents=True, exist_ok=True)
+    with _locked(shelf / f".{spec.id}.lock"):
+        if _agree(lambda: not final.exists()):
+            _first(partial(_fresh, part))
+            with quiet(offline=offline, threads=1):
+                train(part)
+            _first(lambda: (part / "spec.json").write_text(spec.model_dump_json(indent=1) + "\n"))
+            _first(partial(os.replace, part, final))
     return final
 
 
-def _has_start(root: Path, start: Start) -> bool:
-    return (root / "starts" / start.id).exists()
+def _preparations(experiments: Iterable[Experiment], root: Path) -> list[Job]:
+    """What runs share and still lack: supervised starts and reward models."""
+    tasks: dict[Path, Job] = {}
+    for experiment in experiments:
+        start, model = experiment.start, experiment.reward_model
+        tasks[root / "starts" / start.id] = partial(prepare_start, start, root)
+        if model is not None:
+            tasks[root / "reward_models" / model.id] = partial(prepare_reward_model, model, root)
+    return [task for path, task in tasks.items() if not path.exists()]
 
 
 def _train_into(experiment: Experiment, root: Path, path: Path, progress: bool) -> None:
-    from companion.rlhf.policies import load, quiet_and_offline
-    from companion.rlhf.scoring import distribution_table
+    from companion.rlhf.policies import quiet
     from companion.rlhf.training import train
 
     wall, cpu = time.monotonic(), time.process_time()
     start = prepare_start(experiment.start, root)
-    part = _fresh(path.with_suffix(".part"))
-    (part / "experiment.json").write_text(experiment.model_dump_json(indent=1) + "\n")
-    with quiet_and_offline(threads=1):
-        policy = train(experiment, start, part, progress)
-        before, tokenizer = load(start)
-        table = distribution_table(experiment.task, tokenizer, before, policy)
-        if experiment.keep_policy:
-            policy.save_pretrained(part / "policy")
+    model = experiment.reward_model
+    reward_model = prepare_reward_model(model, root) if model else None
+    part = path.with_suffix(".part")
+    resumed_at = _checkpoint(part)
+    _first(partial(_part_folder, experiment, part))
+    with quiet(offline=True, threads=1 if experiment.accelerator == "cpu" else None):
+        train(experiment, start, reward_model, part, progress and _rank() == 0)
+        _wait()
+        if _rank() == 0:
+            device = _measure(experiment, start, part)
+            facts = {
+                "device": device,
+                "processes": _processes(),
+                "resumed_at": resumed_at,
+                "wall_seconds": round(time.monotonic() - wall, 3),
+                "cpu_seconds": round(time.process_time() - cpu, 3),
+            }
+            write_provenance(part / "provenance.json", experiment, facts)
+            close_record(part, path)
+    _wait()
+
+
+def _measure(experiment: Experiment, start: Path, part: Path) -> str:
+    """Write the exact distribution and drop what the record does not keep."""
+    from companion.rlhf.hardware import pick_hardware
+    from companion.rlhf.policies import load
+    from companion.rlhf.scoring import distribution_table
+
+    hardware = pick_hardware(experiment.accelerator)
+    before, tokenizer = load(start, hardware.device)
+    after, _ = load(part / "policy", hardware.device)
+    table = distribution_table(experiment.task, tokenizer, before, after)
     table.to_parquet(part / "distribution.parquet", index=False)
-    spent = time.monotonic() - wall, time.process_time() - cpu
-    write_provenance(part / "provenance.json", experiment, str(policy.device), *spent)
-    close_record(part, path)
+    shutil.rmtree(part / "trainer", ignore_errors=True)
+    if not experiment.keep_policy:
+        shutil.rmtree(part / "policy")
+    return hardware.description
+
+
+def _part_folder(experiment: Experiment, part: Path) -> None:
+    """The folder a run works in: what an interrupted run left, if it left a checkpoint."""
+    if _checkpoint(part) is None:
+        _fresh(part)
+    (part / "experiment.json").write_text(experiment.model_dump_json(indent=1) + "\n")
+
+
+def _checkpoint(part: Path) -> int | None:
+    """Step of the last checkpoint that an interrupted run left."""
+    steps = [int(p.name.rsplit("-", 1)[1]) for p in part.glob("trainer/checkpoint-*")]
+    return max(steps, default=None)
 
 
 def _finished(path: Path) -> Record | None:
@@ -129,15 +209,91 @@ def _finished(path: Path) -> Record | None:
     return record
 
 
-def _parallel(tasks: Sequence[Callable[[], object]], jobs: int, unit: str, progress: bool) -> None:
+def _in_processes(tasks: Sequence[Job], unit: str, jobs: int, progress: bool) -> None:
     if not tasks:
         return
     workers = joblib.Parallel(
         n_jobs=min(jobs, len(tasks)), return_as="generator_unordered", inner_max_num_threads=1
     )
     done = workers(joblib.delayed(task)() for task in tasks)
-    for _ in tqdm(done, total=len(tasks), desc=unit, unit="run", disable=not progress):
+    for _ in tqdm(done, total=len(tasks), desc=f"{unit}s", unit=unit, disable=not progress):
         pass
+
+
+def _on_ray(tasks: Sequence[Job], unit: str, gpus: float, progress: bool) -> None:
+    try:
+        import ray
+    except ModuleNotFoundError:
+        raise CompanionError(
+            "ray: not installed; install policy-cliff-companion[cluster]"
+        ) from None
+    if not ray.is_initialized():
+        ray.init(address="auto", log_to_driver=False)
+
+    # A run whose node dies leaves no record, so that it can simply begin again elsewhere.
+    @ray.remote(num_cpus=1, num_gpus=gpus, max_retries=-1)
+    def work(task: Job) -> None:
+        task()
+
+    waiting: list[Any] = [work.remote(task) for task in tasks]
+    with tqdm(total=len(tasks), desc=f"{unit}s", unit=unit, disable=not progress) as bar:
+        while waiting:
+            ready, waiting = ray.wait(waiting)
+            ray.get(ready)
+            bar.update(len(ready))
+
+
+def _check_machine(experiment: Experiment) -> None:
+    if experiment.vllm and importlib.util.find_spec("vllm") is None:
+        raise CompanionError(_MISSING.format("vllm"))
+    if experiment.trainer == "exact" and _processes() > 1:
+        raise CompanionError("trainer: 'exact' runs on one process")
+
+
+def _rank() -> int:
+    return int(os.environ.get("RANK", "0"))
+
+
+def _processes() -> int:
+    return int(os.environ.get("WORLD_SIZE", "1"))
+
+
+def _wait() -> None:
+    """Wait for the other processes of this run, if there are any."""
+    if _processes() > 1:
+        _group().barrier()
+
+
+def _group() -> Any:
+    """torch.distributed with the group of this run's processes, made on first use."""
+    import torch
+    from accelerate import PartialState
+
+    if not torch.distributed.is_initialized():
+        PartialState(cpu=not torch.cuda.is_available())
+    return torch.distributed
+
+
+def _agree(question: Callable[[], bool]) -> bool:
+    """The first process's answer, for all processes."""
+    if _processes() == 1:
+        return question()
+    answer = [question() if _rank() == 0 else None]
+    _group().broadcast_object_list(answer, src=0)
+    return bool(answer[0])
+
+
+def _first(work: Callable[[], object]) -> None:
+    """Work for the first process, which the others wait for."""
+    _wait()
+    if _rank() == 0:
+        work()
+    _wait()
+
+
+def _locked(path: Path) -> contextlib.AbstractContextManager[object]:
+    """A lock between runs; the processes of one run share it."""
+    return FileLock(path) if _rank() == 0 else contextlib.nullcontext()
 
 
 def _fresh(folder: Path) -> Path:

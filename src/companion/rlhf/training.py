@@ -1,9 +1,9 @@
 """Reinforcement learning from a supervised start: trl's trainers and the exact gradient."""
 
 import json
-import shutil
+import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,24 +17,31 @@ from transformers import (
     TrainerCallback,
     set_seed,
 )
-from trl import GRPOConfig, GRPOTrainer
+from transformers.trainer_utils import get_last_checkpoint
+from trl import GRPOConfig, GRPOTrainer, RLOOConfig, RLOOTrainer
 
 from companion.rlhf.experiment import Experiment
+from companion.rlhf.hardware import pick_hardware
 from companion.rlhf.policies import load
+from companion.rlhf.reward_models import LearnedReward
+from companion.rlhf.rewards import Rewards
 from companion.rlhf.scoring import Scorer
-from companion.rlhf.sft import quiet_arguments
-from companion.rlhf.tasks import Task, get_task
+from companion.rlhf.sft import per_process, quiet_arguments
+from companion.rlhf.tasks import get_task
 
 _STD_FLOOR = 1e-4  # what trl adds to the standard deviation it divides by
+_SHARDED = ("ACCELERATE_USE_DEEPSPEED", "ACCELERATE_USE_FSDP")  # no process holds the policy
+_MAX_GRADIENT = 1.0  # trl's default clipping
 
 
 class Monitor:
     """Measures exact behaviour masses on the training prompts and writes metrics as they come."""
 
     def __init__(
-        self, task: Task, tokenizer: PreTrainedTokenizerBase, path: Path, bar: tqdm
+        self, experiment: Experiment, tokenizer: PreTrainedTokenizerBase, path: Path, bar: tqdm
     ) -> None:
-        prompts = task.prompts["train"]
+        task = get_task(experiment.task)
+        prompts = experiment.prompts
         completions = [task.completions(p) for p in prompts]
         self.scorer = Scorer(tokenizer, prompts, completions)
         self._labels = [
@@ -44,15 +51,28 @@ class Monitor:
         self._path = path
         self._bar = bar
         self.step = 0
+        self._main = int(os.environ.get("RANK", "0")) == 0
+        self._whole = not any(os.environ.get(name) == "true" for name in _SHARDED)
         self._began = time.monotonic()
 
     def write(self, step: int, policy: PreTrainedModel, metrics: dict[str, float]) -> None:
         """Append one line: step, seconds, exact masses of the labels, and other metrics."""
+        self._bar.update(step - self.step)
+        self.step = step
+        if not self._main:
+            return
         line = {"step": step, "seconds": round(time.monotonic() - self._began, 3), **metrics}
-        line |= self._masses(policy)
+        if self._whole:
+            line |= self._masses(policy)
         with self._path.open("a") as file:
             file.write(json.dumps(line) + "\n")
-        self._bar.update(step - self.step)
+
+    def resume(self, step: int) -> None:
+        """Forget what was measured after the checkpoint at ``step``."""
+        lines = self._path.read_text().splitlines()
+        kept = [line for line in lines if json.loads(line)["step"] <= step]
+        self._path.write_text("".join(line + "\n" for line in kept))
+        self._bar.update(step)
         self.step = step
 
     def _masses(self, policy: PreTrainedModel) -> dict[str, float]:
@@ -67,123 +87,164 @@ class Monitor:
 
 
 def train(
-    experiment: Experiment, start: Path, folder: Path, progress: bool = False
-) -> PreTrainedModel:
-    """Train from the policy saved in ``start``; metrics go to ``folder/metrics.jsonl``."""
-    policy, tokenizer = load(start)
-    task = get_task(experiment.task)
+    experiment: Experiment,
+    start: Path,
+    reward_model: Path | None,
+    folder: Path,
+    progress: bool = False,
+) -> None:
+    """Train from the policy saved in ``start``.
+
+    The trained policy goes to ``folder/policy``, metrics to ``folder/metrics.jsonl`` as they come.
+    A run that left a checkpoint in ``folder/trainer`` goes on from there.
+    """
+    exact = experiment.trainer == "exact"
+    device = pick_hardware(experiment.accelerator).device if exact else "cpu"
+    policy, tokenizer = load(start, device)  # trl moves its policy itself
+    rewards = Rewards(experiment, LearnedReward(reward_model) if reward_model else None)
+    set_seed(experiment.seed)
     with tqdm(total=experiment.steps, unit="step", disable=not progress) as bar:
-        monitor = Monitor(task, tokenizer, folder / "metrics.jsonl", bar)
-        set_seed(experiment.seed)
-        if experiment.trainer == "exact":
-            reference, _ = load(start)
-            _train_exactly(experiment, policy, reference, monitor)
+        monitor = Monitor(experiment, tokenizer, folder / "metrics.jsonl", bar)
+        if exact:
+            _train_exactly(experiment, policy, rewards, monitor)
+            policy.save_pretrained(folder / "policy")
+            tokenizer.save_pretrained(folder / "policy")
         else:
-            monitor.write(0, policy, {})
-            sampling_trainer(experiment, policy, tokenizer, folder, [_Log(monitor)]).train()
-            shutil.rmtree(folder / "trainer", ignore_errors=True)
-        if monitor.step < experiment.steps:
-            monitor.write(experiment.steps, policy, {})
-    return policy
+            _train_by_sampling(experiment, policy, tokenizer, rewards, monitor, folder)
+
+
+def _train_by_sampling(
+    experiment: Experiment,
+    policy: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
+    rewards: Rewards,
+    monitor: Monitor,
+    folder: Path,
+) -> None:
+    callbacks = [_Log(monitor, rewards)]
+    trainer = sampling_trainer(experiment, policy, tokenizer, rewards, folder, callbacks)
+    output = folder / "trainer"
+    checkpoint = get_last_checkpoint(str(output)) if output.is_dir() else None
+    if checkpoint is None:
+        monitor.write(0, policy, {})
+    else:
+        monitor.resume(int(checkpoint.rsplit("-", 1)[1]))
+    trainer.train(resume_from_checkpoint=checkpoint)
+    if monitor.step < experiment.steps:
+        monitor.write(experiment.steps, policy, rewards.gate())
+    trainer.save_model(str(folder / "policy"))
 
 
 def sampling_trainer(
     experiment: Experiment,
     policy: PreTrainedModel,
     tokenizer: PreTrainedTokenizerBase,
+    rewards: Rewards,
     folder: Path,
     callbacks: Sequence[TrainerCallback] = (),
-) -> GRPOTrainer:
+) -> GRPOTrainer | RLOOTrainer:
     """The trl trainer that an experiment asks for, ready to train ``policy``."""
-    task = get_task(experiment.task)
-    config = GRPOConfig(
-        **quiet_arguments(folder / "trainer", experiment.seed),
-        max_steps=experiment.steps,
-        per_device_train_batch_size=experiment.batch_size,
-        num_generations=experiment.group_size,
-        max_completion_length=experiment.max_new_tokens,
-        learning_rate=experiment.learning_rate,
-        optim={"adam": "adamw_torch", "sgd": "sgd"}[experiment.optimizer],
-        logging_steps=experiment.eval_every,
-        beta=experiment.beta,
-        scale_rewards=experiment.scale_rewards,
-        loss_type=experiment.loss_type,
-        multi_objective_aggregation=experiment.aggregation,
-        entropy_coef=experiment.entropy_coef,
-        reward_weights=list(experiment.rewards.values()),
-    )
-    trainer = GRPOTrainer(
-        model=policy,
-        args=config,
-        reward_funcs=[_reward_function(task, name) for name in experiment.rewards],
-        train_dataset=Dataset.from_dict({"prompt": list(task.prompts["train"])}),
-        processing_class=tokenizer,
-        callbacks=list(callbacks),
-    )
+    common = {
+        **quiet_arguments(folder / "trainer", experiment.seed, experiment.accelerator),
+        "max_steps": experiment.steps,
+        "per_device_train_batch_size": per_process(experiment.batch_size),
+        "num_generations": experiment.group_size,
+        "max_completion_length": experiment.max_new_tokens,
+        "learning_rate": experiment.learning_rate,
+        "optim": {"adam": "adamw_torch", "sgd": "sgd"}[experiment.optimizer],
+        "adam_beta2": experiment.adam_beta2,
+        "logging_steps": experiment.eval_every,
+        "beta": experiment.beta,
+        "reward_weights": list(rewards.weights.values()),
+    }
+    if experiment.checkpoint_every:
+        common |= {
+            "save_strategy": "steps",
+            "save_steps": experiment.checkpoint_every,
+            "save_total_limit": 1,
+        }
+    rest: dict[str, Any] = {
+        "model": policy,
+        "reward_funcs": rewards.functions(),
+        "train_dataset": Dataset.from_dict({"prompt": list(experiment.prompts)}),
+        "processing_class": tokenizer,
+        "callbacks": list(callbacks),
+    }
+    trainer: GRPOTrainer | RLOOTrainer
+    if experiment.trainer == "rloo":
+        trainer = RLOOTrainer(args=RLOOConfig(**common), **rest)
+    else:
+        config = GRPOConfig(
+            **common,
+            scale_rewards=experiment.scale_rewards,
+            loss_type=experiment.loss_type,
+            multi_objective_aggregation=experiment.aggregation,
+            entropy_coef=experiment.entropy_coef,
+            use_vllm=experiment.vllm,
+        )
+        trainer = GRPOTrainer(args=config, **rest)
     trainer.remove_callback(PrinterCallback)
     return trainer
 
 
-def _reward_function(task: Task, name: str) -> Callable[..., list[float | None]]:
-    def reward(prompts: list[str], completions: list[str], **_: Any) -> list[float | None]:
-        return [task.judge(name, p, c).score for p, c in zip(prompts, completions, strict=True)]
-
-    reward.__name__ = name
-    return reward
-
-
 class _Log(TrainerCallback):
-    def __init__(self, monitor: Monitor) -> None:
-        self._monitor = monitor
+    def __init__(self, monitor: Monitor, rewards: Rewards) -> None:
+        self._monitor, self._rewards = monitor, rewards
 
     def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **kw: Any) -> None:
         if "train_runtime" in logs:
             return
         kept = {k: v for k, v in logs.items() if k in _KEPT or k.startswith("rewards/")}
-        self._monitor.write(state.global_step, kw["model"], kept)
+        self._monitor.write(state.global_step, kw["model"], kept | self._rewards.gate())
 
 
 _KEPT = {"loss", "grad_norm", "reward", "reward_std", "kl", "entropy", "frac_reward_zero_std"}
 
 
 def _train_exactly(
-    experiment: Experiment, policy: PreTrainedModel, reference: PreTrainedModel, monitor: Monitor
+    experiment: Experiment,
+    policy: PreTrainedModel,
+    rewards: Rewards,
+    monitor: Monitor,
 ) -> None:
     """Follow the gradient of E[reward] / scale - beta KL, summed over all completions.
 
     What lies outside the grammar counts as one event of reward 0.
     """
-    task = get_task(experiment.task)
-    prompts = task.prompts["train"]
-    rewards = torch.tensor(
-        [[task.reward(experiment.rewards, p, c) for c in task.completions(p)] for p in prompts],
-        dtype=torch.float64,
-    )
+    prompts = experiment.prompts
+    scores = rewards.table(prompts, [get_task(experiment.task).completions(p) for p in prompts])
+    scores = scores.to(policy.device)
+    weights = torch.tensor(list(rewards.weights.values())).to(scores)
     with torch.no_grad():
-        base = torch.stack(monitor.scorer.log_probabilities(reference))
-    optimizer = {"adam": torch.optim.Adam, "sgd": torch.optim.SGD}[experiment.optimizer](
-        policy.parameters(), lr=experiment.learning_rate
-    )
+        base = torch.stack(monitor.scorer.log_probabilities(policy))
+    family: Any = {"adam": torch.optim.Adam, "sgd": torch.optim.SGD}[experiment.optimizer]
+    options = {"betas": (0.9, experiment.adam_beta2)} if experiment.optimizer == "adam" else {}
+    optimizer = family(policy.parameters(), lr=experiment.learning_rate, **options)
     policy.eval()
     for step in range(experiment.steps + 1):
         logp = torch.stack(monitor.scorer.log_probabilities(policy))
-        expected, divergence = expected_reward(logp, rewards), exact_kl(logp, base)
+        routed = rewards.route_table(prompts).to(scores)[:, :, None] * scores
+        divergence = exact_kl(logp, base)
         if step % experiment.eval_every == 0 or step == experiment.steps:
-            metrics = {"reward": expected.mean().item(), "kl": divergence.mean().item()}
-            monitor.write(step, policy, metrics)
+            earned = expected(logp, scaled_reward(logp, routed, weights, "none"))
+            metrics = {"reward": earned.mean().item(), "kl": divergence.mean().item()}
+            monitor.write(step, policy, metrics | rewards.gate())
         if step == experiment.steps:
             break
-        scale = reward_scale(logp.detach(), rewards, experiment.scale_rewards)
-        loss = (experiment.beta * divergence - expected / scale).mean()
+        worth = scaled_reward(
+            logp.detach(), routed, weights, experiment.scale_rewards, experiment.aggregation
+        )
+        loss = (experiment.beta * divergence - expected(logp, worth)).mean()
         optimizer.zero_grad()
         loss.backward()
-        torch.nn.utils.clip_grad_norm_(policy.parameters(), 1.0)
+        torch.nn.utils.clip_grad_norm_(policy.parameters(), _MAX_GRADIENT)
         optimizer.step()
+        rewards.observe_means(prompts, expected(logp.detach(), scores))
 
 
-def expected_reward(logp: torch.Tensor, rewards: torch.Tensor) -> torch.Tensor:
-    """(prompts,) expected reward from (prompts, completions) log-probabilities and rewards."""
-    return (logp.exp() * rewards).sum(dim=1)
+def expected(logp: torch.Tensor, values: torch.Tensor) -> torch.Tensor:
+    """(..., prompts) means of (..., prompts, completions) values; elsewhere they are 0."""
+    return (logp.exp() * values).sum(dim=-1)
 
 
 def exact_kl(logp: torch.Tensor, base: torch.Tensor) -> torch.Tensor:
@@ -196,14 +257,44 @@ def _log_rest(logp: torch.Tensor) -> torch.Tensor:
     return torch.log((1 - logp.exp().sum(dim=1)).clamp_min(1e-12))
 
 
-def reward_scale(logp: torch.Tensor, rewards: torch.Tensor, kind: str) -> torch.Tensor:
-    """What advantages are divided by: (prompts,) for ``group``, () for ``batch``, 1 for ``none``.
+def scaled_reward(
+    logp: torch.Tensor,
+    scores: torch.Tensor,
+    weights: torch.Tensor,
+    scale: str,
+    aggregation: str = "sum_then_normalize",
+) -> torch.Tensor:
+    """What trl would call the advantage, up to a constant per prompt, with exact moments.
 
-    The standard deviations are exact under the policy, plus trl's 1e-4.
+    Args:
+        logp: (prompts, completions).
+        scores: (components, prompts, completions), routed.
+        weights: (components,).
+        scale: ``group``, ``batch`` or ``none``; ``normalize_then_sum`` ignores it, as trl does.
+        aggregation: trl's ``multi_objective_aggregation``.
+
+    Returns:
+        (prompts, completions). A constant per prompt does not change the expected gradient.
     """
-    if kind == "none":
-        return torch.ones((), dtype=logp.dtype)
-    mean, square = expected_reward(logp, rewards), expected_reward(logp, rewards**2)
-    if kind == "batch":
-        mean, square = mean.mean(), square.mean()
+    weights = weights[:, None, None]
+    if aggregation == "normalize_then_sum":
+        total = (weights * scores / _spread(logp, scores)[..., None]).sum(dim=0)
+        return total / _spread_of_batch(logp, total - expected(logp, total)[:, None])
+    total = (weights * scores).sum(dim=0)
+    if scale == "none":
+        return total
+    if scale == "batch":
+        return total / _spread_of_batch(logp, total)
+    return total / _spread(logp, total)[:, None]
+
+
+def _spread(logp: torch.Tensor, values: torch.Tensor) -> torch.Tensor:
+    """Standard deviation over completions, plus trl's 1e-4."""
+    variance = expected(logp, values**2) - expected(logp, values) ** 2
+    return variance.clamp_min(0).sqrt() + _STD_FLOOR
+
+
+def _spread_of_batch(logp: torch.Tensor, values: torch.Tensor) -> torch.Tensor:
+    """Standard deviation over prompts and completions, plus trl's 1e-4."""
+    mean, square = expected(logp, values).mean(), expected(logp, values**2).mean()
     return (square - mean**2).clamp_min(0).sqrt() + _STD_FLOOR

@@ -1,12 +1,15 @@
-"""The families of tasks: ``deceptive``."""
+"""The families of tasks: deceptive reasoning, instruction following, alignment."""
 
 from companion.errors import CompanionError
-from companion.rlhf.tasks import deceptive
-from companion.rlhf.tasks.base import SPLITS, Component, Task, Verdict
+from companion.rlhf.tasks import alignment, deceptive, instruction
+from companion.rlhf.tasks.base import SPLITS, Component, Evaluation, Task, Verdict
 
-__all__ = ["SPLITS", "TASKS", "Component", "Task", "Verdict", "get_task"]
+__all__ = ["SPLITS", "TASKS", "Component", "Evaluation", "Task", "Verdict", "get_task"]
 
-TASKS = {task.name: task for task in (deceptive.TASK,)}
+TASKS = {
+    task.name: task
+    for task in (deceptive.TASK, deceptive.PYTHON_TASK, instruction.TASK, alignment.TASK)
+}
 
 
 def get_task(name: str) -> Task:

@@ -35,6 +35,19 @@ class Component:
 
 
 @dataclass(frozen=True)
+class Evaluation:
+    """A held-out score: the mean of a component over prompts.
+
+    ``stands_for`` names the benchmark whose place it takes; it is an analogue, not that benchmark.
+    """
+
+    name: str
+    stands_for: str
+    prompts: tuple[str, ...]
+    component: str
+
+
+@dataclass(frozen=True)
 class Task:
     """A family of prompts with everything needed to train and to measure a policy on it.
 
@@ -47,10 +60,13 @@ class Task:
         components: reward components by name.
         labels: the values of ``label``.
         label: behaviour label of (prompt, completion).
+        kind: class of a prompt, such as ``safety/boundary``; rewards can be routed by it.
         completions: every completion of the task's grammar for a prompt, as texts.
         demonstration_prompts: prompts the demonstrations are drawn from.
         traces: mass of each kind of trace among the demonstrations (sums to 1).
         demonstrate: one completion of a kind of trace for a prompt.
+        evaluations: held-out scores.
+        preferences: (size, seed, biases) to triples (prompt, chosen, rejected), if people judge.
     """
 
     name: str
@@ -59,10 +75,13 @@ class Task:
     components: Mapping[str, Component]
     labels: tuple[str, ...]
     label: Callable[[str, str], str]
+    kind: Callable[[str], str]
     completions: Callable[[str], tuple[str, ...]]
     demonstration_prompts: tuple[str, ...]
     traces: Mapping[str, float]
     demonstrate: Callable[[str, str, random.Random], str]
+    evaluations: tuple[Evaluation, ...] = ()
+    preferences: Callable[[int, int, Mapping[str, float]], list[tuple[str, str, str]]] | None = None
 
     def component(self, name: str) -> Component:
         """The reward component of that name.

@@ -1,0 +1,32 @@
+"""Show the built book at a local address."""
+
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+
+from companion.errors import CompanionError
+from companion.publish.project import Project
+
+
+def open_server(project: Project, port: int) -> ThreadingHTTPServer:
+    """A server of the built site on the loopback interface, listening but not yet answering.
+
+    Raises:
+        CompanionError: if there is no built site, or the port cannot be had.
+    """
+    if not (project.html / "index.html").exists():
+        raise CompanionError(f"{project.html}: no book yet; run companion build")
+    handler = partial(SimpleHTTPRequestHandler, directory=str(project.html))
+    try:
+        return ThreadingHTTPServer(("127.0.0.1", port), handler)
+    except (OSError, OverflowError) as error:
+        raise CompanionError(f"port {port}: cannot listen on 127.0.0.1: {error}") from error
+
+
+def serve(project: Project, port: int) -> None:
+    """Serve until interrupted."""
+    with open_server(project, port) as server:
+        print(f"http://127.0.0.1:{server.server_port}/ (stop with Ctrl+C)", flush=True)
+        try:
+            server.serve_forever()
+        except KeyboardInterrupt:
+            print()

@@ -1,0 +1,87 @@
+"""Reward models learned from biased preferences (Bradley-Terry, trl's RewardTrainer)."""
+
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+from datasets import Dataset
+from transformers import (
+    AutoModelForSequenceClassification,
+    PreTrainedTokenizerBase,
+    PreTrainedTokenizerFast,
+    PrinterCallback,
+)
+from trl import RewardConfig, RewardTrainer
+
+from companion.rlhf.experiment import RewardModel
+from companion.rlhf.policies import encode, policy_config, word_tokenizer
+from companion.rlhf.sft import quiet_arguments
+from companion.rlhf.tasks import get_task
+
+
+def train_reward_model(spec: RewardModel, folder: Path) -> None:
+    """Train a reward model on preferences and write it, with its tokenizer, to ``folder``."""
+    task = get_task(spec.task)
+    assert task.preferences is not None
+    tokenizer = word_tokenizer(task.texts())
+    torch.manual_seed(spec.seed)
+    config = policy_config("llama", spec.hidden_size, spec.layers, tokenizer)
+    config.num_labels = 1
+    model = AutoModelForSequenceClassification.from_config(config)
+    pairs = task.preferences(spec.pairs, spec.seed, spec.bias)
+    rows = [
+        {
+            "chosen_ids": _ids(tokenizer, prompt, chosen),
+            "rejected_ids": _ids(tokenizer, prompt, rejected),
+        }
+        for prompt, chosen, rejected in pairs
+    ]
+    trainer = RewardTrainer(
+        model=model,
+        args=RewardConfig(
+            **quiet_arguments(folder / "trainer", spec.seed, "cpu")
+            | {"lr_scheduler_type": "linear"},
+            max_steps=spec.steps,
+            per_device_train_batch_size=spec.batch_size,
+            learning_rate=spec.learning_rate,
+            logging_strategy="no",
+            max_length=None,
+        ),
+        train_dataset=Dataset.from_list(rows),
+        processing_class=tokenizer,
+    )
+    trainer.remove_callback(PrinterCallback)
+    trainer.train()
+    trainer.save_model(str(folder))
+    shutil.rmtree(folder / "trainer", ignore_errors=True)
+
+
+class LearnedReward:
+    """Scores texts by a reward model saved in a folder; each pair of texts once."""
+
+    def __init__(self, folder: Path) -> None:
+        self._model = AutoModelForSequenceClassification.from_pretrained(
+            str(folder), dtype=torch.float32
+        ).eval()
+        self._tokenizer = PreTrainedTokenizerFast.from_pretrained(str(folder))
+        self._known: dict[tuple[str, str], float] = {}
+
+    def __call__(self, prompts: Sequence[str], completions: Sequence[str]) -> list[float]:
+        """Score of each completion; a text too long to be one scores as an empty one."""
+        pairs = list(zip(prompts, completions, strict=True))
+        new = [pair for pair in dict.fromkeys(pairs) if pair not in self._known]
+        if new:
+            batch = self._tokenizer.pad(
+                {"input_ids": [_ids(self._tokenizer, *pair) for pair in new]}, return_tensors="pt"
+            )
+            with torch.no_grad():
+                logits = self._model(
+                    input_ids=batch["input_ids"], attention_mask=batch["attention_mask"]
+                ).logits[:, 0]
+            self._known.update(zip(new, logits.tolist(), strict=True))
+        return [self._known[pair] for pair in pairs]
+
+
+def _ids(tokenizer: PreTrainedTokenizerBase, prompt: str, completion: str) -> list[int]:
+    return [*encode(tokenizer, prompt), *encode(tokenizer, completion), tokenizer.eos_token_id]

@@ -1,0 +1,121 @@
+"""From named components to what a trainer is paid: weights, routing by prompt class, a gate.
+
+The effective reward of the paper's §4 is R_eff(s, a) = Σ_k w_k(s) R_k(s, a). Rows of ``routes``
+are w(s) for the prompt classes s; a single row ``*`` is a data-mixture prior. With a ``gate_rate``
+the rows are only where a learned gate begins: multiplicative weights, w_k ∝ w_k exp(rate · mean
+R_k) after every step, one row per class.
+"""
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import torch
+
+from companion.rlhf.experiment import LEARNED, Experiment, matching_route
+from companion.rlhf.tasks import get_task
+
+Scorer = Callable[[Sequence[str], Sequence[str]], list[float]]
+
+
+class Rewards:
+    """What an experiment pays.
+
+    Args:
+        experiment: names the components, their weights and routes.
+        learned: scores (prompts, completions) by the trained reward model, if one is named.
+    """
+
+    def __init__(self, experiment: Experiment, learned: Scorer | None = None) -> None:
+        self._task = get_task(experiment.task)
+        self._learned = learned
+        self._routes = {k: dict(row) for k, row in (experiment.routes or {}).items()}
+        self._rate = experiment.gate_rate
+        self._pending: dict[str, dict[str, list[float]]] = {}
+        self.weights = dict(experiment.rewards)
+
+    def scores(self, name: str, prompts: Sequence[str], completions: Sequence[str]) -> list[float]:
+        """Scores by one component, before weights and routes."""
+        if name == LEARNED:
+            assert self._learned is not None
+            return self._learned(prompts, completions)
+        pairs = zip(prompts, completions, strict=True)
+        return [self._task.judge(name, p, c).score for p, c in pairs]
+
+    def route(self, name: str, prompt: str) -> float:
+        """w_k(s); 1 where nothing is routed."""
+        if not self._routes:
+            return 1.0
+        return self._routes[self._row(prompt)].get(name, 0.0)
+
+    def functions(self) -> list[Callable[..., list[float | None]]]:
+        """One reward function for trl per component, routed but not weighted."""
+        return [self._function(name) for name in self.weights]
+
+    def _function(self, name: str) -> Callable[..., list[float | None]]:
+        def reward(prompts: list[str], completions: list[str], **_: Any) -> list[float | None]:
+            scores = self.scores(name, prompts, completions)
+            routed: list[float | None] = [
+                self.route(name, p) * s for p, s in zip(prompts, scores, strict=True)
+            ]
+            self._observe(name, prompts, scores)
+            return routed
+
+        reward.__name__ = name
+        return reward
+
+    def _observe(self, name: str, prompts: Sequence[str], scores: Sequence[float]) -> None:
+        """Collect a batch's scores; when all components have reported, move the gate."""
+        if not self._rate:
+            return
+        rows: dict[str, list[float]] = {}
+        for prompt, score in zip(prompts, scores, strict=True):
+            rows.setdefault(self._row(prompt), []).append(score)
+        self._pending[name] = rows
+        if set(self._pending) == set(self.weights):
+            means = {
+                row: {k: _mean(scores[row]) for k, scores in self._pending.items()} for row in rows
+            }
+            self._pending.clear()
+            self.move_gate(means)
+
+    def move_gate(self, means: Mapping[str, Mapping[str, float]]) -> None:
+        """One multiplicative-weights step from the mean scores, by row and component."""
+        for row, scores in means.items():
+            moved = {k: w * math.exp(self._rate * scores[k]) for k, w in self._routes[row].items()}
+            total = sum(moved.values())
+            self._routes[row] = {k: w / total for k, w in moved.items()}
+
+    def gate(self) -> dict[str, float]:
+        """The learned weights, as metrics ``gate/row/component``; empty without a gate."""
+        if not self._rate:
+            return {}
+        return {f"gate/{r}/{k}": w for r, row in self._routes.items() for k, w in row.items()}
+
+    def table(self, prompts: Sequence[str], completions: Sequence[Sequence[str]]) -> torch.Tensor:
+        """Scores before weights and routes, shape (components, prompts, completions)."""
+        rows = [
+            [
+                self.scores(name, [p] * len(cs), cs)
+                for p, cs in zip(prompts, completions, strict=True)
+            ]
+            for name in self.weights
+        ]
+        return torch.tensor(rows, dtype=torch.float64)
+
+    def route_table(self, prompts: Sequence[str]) -> torch.Tensor:
+        """w_k(s), shape (components, prompts)."""
+        rows = [[self.route(name, p) for p in prompts] for name in self.weights]
+        return torch.tensor(rows, dtype=torch.float64)
+
+    def observe_means(self, prompts: Sequence[str], means: torch.Tensor) -> None:
+        """Move the gate by exact mean scores, shape (components, prompts)."""
+        for name, row in zip(self.weights, means.tolist(), strict=True):
+            self._observe(name, prompts, row)
+
+    def _row(self, prompt: str) -> str:
+        return matching_route(self._routes, self._task.kind(prompt))
+
+
+def _mean(values: Sequence[float]) -> float:
+    return sum(values) / len(values)

@@ -1,0 +1,36 @@
+"""The map of results knows every figure of the book and no other."""
+
+import ast
+import re
+from pathlib import Path
+
+import jupytext
+
+NOTEBOOKS = Path(__file__).parents[2] / "notebooks"
+
+
+def mapped():
+    """The map's FIGURES, figure to results."""
+    for cell in jupytext.read(NOTEBOOKS / "results_map.md").cells:
+        for statement in ast.parse(cell.source).body if cell.cell_type == "code" else []:
+            if isinstance(statement, ast.Assign) and statement.targets[0].id == "FIGURES":
+                return ast.literal_eval(statement.value)
+    raise AssertionError("no FIGURES in the map")
+
+
+def saved():
+    """The figures that notebooks save."""
+    text = "".join(path.read_text() for path in NOTEBOOKS.glob("*.md"))
+    return re.findall(r'\bsave\(\s*\w+,\s*"([a-z0-9-]+)"', text)
+
+
+def test_every_figure_stands_on_the_map():
+    assert set(mapped()) == set(saved())
+
+
+def test_figure_names_are_unique():
+    assert len(saved()) == len(set(saved()))
+
+
+def test_every_figure_rests_on_a_result():
+    assert all(mapped().values())

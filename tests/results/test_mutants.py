@@ -1,0 +1,147 @@
+"""Each formula, mutated by hand: the result's own checks must notice.
+
+A mutant counts as killed if the derivation raises, or a numeric check does not hold, or the
+counterexample no longer fails.
+"""
+
+import numpy as np
+import pytest
+
+from companion import results
+from companion.results import base, registry
+from companion.results.elementary import exp, log, maximum, sqrt, tanh
+
+MUTANTS = [
+    ("prop_2_4", "bound", lambda r, g: r, "1/(1 − γ) becomes 1"),
+    ("prop_2_4", "bound", lambda r, g: r / (1 - g * g), "1/(1 − γ) becomes 1/(1 − γ²)"),
+    ("prop_2_4", "bound", lambda r, g: 2 * r / (1 - g), "not tight: twice the bound"),
+    ("lemma_2_5", "radius", lambda d, g: (1 - g) * d, "the factor 1/2 is lost"),
+    ("lemma_2_5", "radius", lambda d, g: d / 2, "the factor 1 − γ is lost"),
+    ("lemma_2_5", "radius", lambda d, g: (1 - g) * d / 4, "not tight: half the radius"),
+    ("thm_2_7", "modulus", lambda s, k, g: sqrt(s / (k * (1 - g))), "2 under the root is lost"),
+    ("thm_2_7", "modulus", lambda s, k, g: sqrt(2 * s / k), "1 − γ is lost"),
+    ("thm_2_7", "modulus", lambda s, k, g: 2 * s / (k * (1 - g)), "Lipschitz instead of a root"),
+    ("prop_2_9", "bound", lambda e, g: (1 - g) * e, "1 + γ becomes 1 − γ"),
+    ("prop_2_9", "bound", lambda e, g: 2 * e, "1 + γ becomes 2"),
+    ("prop_2_9", "sharp_bound", lambda e: e / 2, "the sharp constant 1 becomes 1/2"),
+    ("prop_2_9", "sharp_bound", lambda e: 2 * e, "the sharp constant 1 becomes 2"),
+    ("prop_2_9", "lead", lambda gap, e, h: gap + e * h, "1 − φ becomes φ"),
+    ("prop_2_9", "lead", lambda gap, e, h: e * (1 - h) - gap, "the gap counts against a_2"),
+    ("prop_2_9", "bump", lambda d, r: maximum(0, d / r - 1), "the bump is turned inside out"),
+    ("prop_2_10", "jump", lambda m: 1 / m, "(m − 1)/m becomes 1/m"),
+    ("prop_2_10", "jump", lambda m: (m - 1) / (2 * m), "half of the jump"),
+    ("prop_3_1", "gain", lambda n, t, a: a, "the visits are lost"),
+    ("prop_3_1", "gain", lambda n, t, a: n * (a - t), "the training advantage is subtracted"),
+    ("prop_3_1", "gain", lambda n, t, a: n * t, "the missing advantage is lost"),
+    ("prop_3_2", "height", lambda e, g: e, "height ε where ε/(1 + γ) is claimed"),
+    ("prop_3_2", "height", lambda e, g: e / (1 - g), "1 + γ becomes 1 − γ"),
+    ("prop_3_2", "sharp_height", lambda e: 2 * e, "twice the sharp height"),
+    ("lemma_4_2", "bound", lambda d: d / 2, "constant 1 becomes 1/2"),
+    ("lemma_4_2", "bound", lambda d: 2 * d, "not tight: constant 2"),
+    ("prop_4_3", "bound", lambda d, g: d / (1 + g), "1/(1 − γ) becomes 1/(1 + γ)"),
+    ("lemma_4_4", "radius", lambda d, g: d / (2 * (1 - g)), "1 − γ is inverted"),
+    ("prop_4_5", "modulus", lambda s, k, g: sqrt(s / k), "2 and 1 − γ are lost"),
+    ("prop_4_6", "tuple_distance", lambda d: d / 2, "the tuple moves half as far"),
+    ("prop_4_7", "bound", lambda r, a, g: r / (4 * a * (1 - g)), "2α becomes 4α"),
+    ("prop_4_7", "bound", lambda r, a, g: r / (2 * a), "1/(1 − γ) is lost"),
+    ("prop_4_7", "bound", lambda r, a, g: r * a / (2 * (1 - g)), "the temperature is inverted"),
+    ("prop_4_7", "bound", lambda r, a, g: r / (a * (1 - g)), "not tight: 2α becomes α"),
+    ("lemma_c_1", "bump", lambda d, r: maximum(0, 1 - r * d), "d/δ becomes δd"),
+    ("lemma_c_1", "bump", lambda d, r: 1 - d / r, "the bump is not cut off at 0"),
+    ("lemma_c_1", "lipschitz", lambda r: r, "1/δ becomes δ"),
+    ("lemma_c_2", "bound", lambda d, a: d * a, "the temperature is inverted"),
+    ("lemma_c_2", "bound", lambda d, a: d / (2 * a), "1/α becomes 1/2α"),
+    ("lemma_c_2", "jacobian_norm", lambda p, a: 2 * p * (1 - p) / a, "4p(1 − p) becomes 2p(1 − p)"),
+    ("sharp_1_softmax", "bound", lambda s, a: tanh(s / (8 * a)), "span/4α becomes span/8α"),
+    ("sharp_1_softmax", "bound", lambda s, a: tanh(s / (2 * a)), "span/4α becomes span/2α"),
+    ("sharp_1_softmax", "bound", lambda s, a: s / (4 * a), "tanh is lost"),
+    ("sharp_1_softmax", "soft_policy_bound", lambda r, a, g: tanh(r / (2 * a)), "1 − γ is lost"),
+    ("sharp_1_softmax", "moved_mass", lambda p, k: k * p / (1 + (k - 1) * p), "k² becomes k"),
+    ("sharp_2_kl_sequence", "bound", lambda s, b: tanh(s / (8 * b)), "span/4β becomes span/8β"),
+    ("sharp_2_kl_sequence", "bound", lambda s, b: tanh(s / 4), "β is lost"),
+    (
+        "sharp_3_cliff_width",
+        "move",
+        lambda x, m: (m - 1) * (exp(x) - 1) / (m * (exp(x) + m)),
+        "m − 1 becomes m",
+    ),
+    (
+        "sharp_3_cliff_width",
+        "move",
+        lambda x, m: (m - 1) * (exp(-x) - 1) / (m * (exp(-x) + m - 1)),
+        "ε/β changes sign",
+    ),
+    ("sharp_3_cliff_width", "half_width", lambda m: log(m), "log(m + 1) becomes log m"),
+    ("sharp_4_stability_radius", "guaranteed", lambda d, g: (1 - g) * d, "1/2 is lost"),
+    ("sharp_4_stability_radius", "guaranteed", lambda d, g: (1 - g) * d / 4, "not tight"),
+    ("sharp_4_stability_radius", "tree_radius", lambda d, g, h: d / 2, "one step for every depth"),
+    (
+        "sharp_4_stability_radius",
+        "tree_radius",
+        lambda d, g, h: d / (2 * sum(g**t for t in range(h + 1))),
+        "one term too many",
+    ),
+    ("sharp_4_stability_radius", "terminal_radius", lambda d: d, "1/2 is lost"),
+    ("sharp_5_geometry", "smoothness", lambda a: a, "1/α becomes α"),
+    ("sharp_5_geometry", "slope_along", lambda d, e: (d * d * e).sum(), "occupancies squared"),
+    (
+        "sharp_5_geometry",
+        "support",
+        lambda d, r: float(np.tensordot(d, r, axes=2).min()),
+        "max becomes min",
+    ),
+    ("sharp_6_one_reward", "seen_bonus", lambda b, w: b, "the weight is lost"),
+    ("sharp_6_one_reward", "size_bound", lambda e, g, w: (1 + g) * e * w, "divided becomes times"),
+    ("sharp_6_one_reward", "sharp_size_bound", lambda e, w: e, "the weight is lost"),
+    (
+        "sharp_7_advantage_normalisation",
+        "effective_bonus",
+        lambda e, s, c: e * (s + c),
+        "divided becomes times",
+    ),
+    (
+        "sharp_7_advantage_normalisation",
+        "deviation",
+        lambda e, p, q: e * p * q,
+        "variance for deviation",
+    ),
+    ("sharp_7_advantage_normalisation", "upper_bound", lambda e, b, c=1e-4: tanh(e / (4 * b)), "c"),
+    (
+        "sharp_7_advantage_normalisation",
+        "lower_bound",
+        lambda e, b, m, c=1e-4: (m - 1) / m + 0 * e / b,
+        "always the whole jump",
+    ),
+]
+
+
+def noticed(name):
+    """Whether any check of a result does not pass."""
+    module = results.result(name)
+    return any(
+        registry._run(kind, getattr(module, kind))[kind] == "red"
+        for kind in ("numeric", "symbolic", "counterexample")
+    )
+
+
+@pytest.fixture(autouse=True)
+def _short_proofs(monkeypatch):
+    """A mutant that z3 can neither prove nor refute quickly is noticed all the same."""
+    monkeypatch.setattr(base, "_TIMEOUT_MS", 2000)
+
+
+@pytest.mark.parametrize(
+    ("name", "function", "mutant", "what"),
+    MUTANTS,
+    ids=[f"{name}-{function}-{what}" for name, function, _, what in MUTANTS],
+)
+def test_mutant_is_killed(name, function, mutant, what, monkeypatch):
+    module = results.result(name)
+    assert callable(getattr(module, function))
+    monkeypatch.setattr(module, function, mutant)
+    assert noticed(name), what
+
+
+def test_every_result_has_a_mutant():
+    assert {name for name, *_ in MUTANTS} == set(results.NAMES)
+    assert len(MUTANTS) >= 20
