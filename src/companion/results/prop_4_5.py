@@ -103,7 +103,7 @@ def numeric(rng: np.random.Generator, repeats: int = 80) -> tuple[Check, ...]:
     return (
         Check("policies moved", "==", np.array(moved), still, {"discount": np.array(discounts)}),
         Check(
-            "largest move of the optimal action, branches",
+            "move of the optimal action, branches",
             "==",
             distance,
             modulus(size, curvature, discount),

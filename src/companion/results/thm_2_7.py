@@ -129,7 +129,7 @@ def numeric(rng: np.random.Generator, repeats: int = 40) -> tuple[Check, ...]:
     return (
         Check("policies moved", "==", np.array(moved), still, {"discount": np.array(discounts)}),
         _distance_check("move of the optimal action, bandit", bandits),
-        _distance_check("largest move of the optimal action, branches", branches, "=="),
+        _distance_check("move of the optimal action, branches", branches, "=="),
     )
 
 
