@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from companion.rlhf import get_task
+from companion.rlhf import get_task, scoring
 from companion.rlhf.policies import encode, load, new_policy, word_tokenizer
 from companion.rlhf.scoring import Scorer, prefix_tree
 
@@ -32,6 +32,19 @@ def test_shared_prefixes_change_no_probability(tokenizer, architecture):
         for prompt, completions, found in zip(prompts, texts, scored, strict=True):
             expected = [alone(policy, tokenizer, prompt, c) for c in completions]
             assert found.tolist() == pytest.approx([float(e) for e in expected], abs=1e-4)
+
+
+def test_size_of_a_pass_changes_no_probability(tokenizer, monkeypatch):
+    policy = new_policy("llama", 16, 1, tokenizer, seed=0).eval()
+    prompts = TASK.prompts["train"][:5]
+    texts = [TASK.completions(p) for p in prompts]
+    with torch.no_grad():
+        together = Scorer(tokenizer, prompts, texts).log_probabilities(policy)
+        monkeypatch.setattr(scoring, "_LOGITS_PER_PASS", 1)
+        apart = Scorer(tokenizer, prompts, texts).log_probabilities(policy)
+    assert len(together) == len(apart) == 5
+    for one, other in zip(together, apart, strict=True):
+        assert torch.allclose(one, other, atol=1e-5)
 
 
 def test_gradients_agree(tokenizer):

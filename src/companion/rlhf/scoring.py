@@ -17,6 +17,7 @@ from companion.rlhf.policies import encode
 from companion.rlhf.tasks import SPLITS, get_task
 
 _PROMPTS_PER_PASS = 64
+_LOGITS_PER_PASS = 2**27  # 1 GiB in double precision
 
 
 @dataclass(frozen=True)
@@ -135,13 +136,11 @@ class Scorer:
 
         self._prompts = [encode(tokenizer, prompt) for prompt in prompts]
         self._trees = [tree(tuple(texts)) for texts in completions]
+        rows = 1 + max(len(tree.tokens) for tree in self._trees)
+        size = min(_PROMPTS_PER_PASS, max(1, _LOGITS_PER_PASS // (rows * len(tokenizer))))
         self._batches = [
-            _Batch(
-                self._prompts[i : i + _PROMPTS_PER_PASS],
-                self._trees[i : i + _PROMPTS_PER_PASS],
-                tokenizer.pad_token_id,
-            )
-            for i in range(0, len(prompts), _PROMPTS_PER_PASS)
+            _Batch(self._prompts[i : i + size], self._trees[i : i + size], tokenizer.pad_token_id)
+            for i in range(0, len(prompts), size)
         ]
 
     def log_probabilities(self, policy: PreTrainedModel) -> list[torch.Tensor]:
