@@ -158,13 +158,16 @@ def test_unwritable_root_is_one_line(tmp_path):
         run(small(), tmp_path / "file" / "runs")
 
 
-def test_hub_model_without_a_hub_names_the_tiers_that_work(tmp_path, monkeypatch):
+@pytest.mark.parametrize("offline", [True, False])
+def test_hub_model_without_a_hub_names_the_tiers_that_work(tmp_path, monkeypatch, capfd, offline):
     from huggingface_hub import constants
 
-    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", offline)
+    monkeypatch.setattr(constants, "ENDPOINT", "http://127.0.0.1:9")  # nobody listens there
     with pytest.raises(CompanionError, match="tiny and gpu need no download") as caught:
         run(Experiment(task="deceptive", tier="colab", rewards={"weak": 1.0}), tmp_path)
     assert "\n" not in str(caught.value)
+    assert capfd.readouterr().err == ""
 
 
 def test_a_pretrained_folder_is_a_model_too(lab, tmp_path):

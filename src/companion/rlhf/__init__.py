@@ -17,10 +17,17 @@ A notebook needs five names::
 Equal ``sft_seed`` means an equal supervised start; ``seed`` (by default the same number) varies
 the reinforcement learning alone, so ``Experiment(..., sft_seed=0, seed=1)`` against ``seed=0``
 is the noise floor, and two rewards at equal seeds are a same-seed pair.
+
+``runs[0].expected("correct")`` and ``runs[0].evaluations()`` are exact means of components and of
+held-out evaluations. ``Experiment(routes=..., gate_rate=...)`` routes rewards by class of prompt,
+``reward_model=RewardModel(...)`` learns one from biased preferences first. With
+``keep_policy=True``, ``estimates.estimated_distance`` (samples, with an interval) and
+``estimates.step_distance`` (next tokens) compare the policies themselves. ``tiers`` says what runs
+on a laptop, a small GPU, a large one and a cluster.
 """
 
 from companion.rlhf.distances import Distance, kl_optimum, total_variation
-from companion.rlhf.experiment import Experiment
+from companion.rlhf.experiment import Experiment, RewardModel
 from companion.rlhf.records import Record, policy_distance, read_record, start_distance
 from companion.rlhf.sweeps import run, sweep
 from companion.rlhf.tasks import TASKS, get_task
@@ -32,6 +39,7 @@ __all__ = [
     "Distance",
     "Experiment",
     "Record",
+    "RewardModel",
     "get_task",
     "kl_optimum",
     "policy_distance",

@@ -1,6 +1,8 @@
 """Policies and their tokenizers: made from config, or loaded from a folder."""
 
 import contextlib
+import urllib.error
+import urllib.request
 import warnings
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -27,6 +29,7 @@ from companion.errors import CompanionError
 _SPECIAL = ("<pad>", "<eos>", "<unk>")
 _HEAD_SIZE = 16
 _MAX_POSITIONS = 128
+_HUB_PATIENCE = 5  # seconds
 
 
 @contextlib.contextmanager
@@ -138,9 +141,12 @@ def pretrained(name: str) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
     Raises:
         CompanionError: if it is neither in reach nor in the local cache.
     """
+    cached_only = not Path(name).is_dir() and not _hub_in_reach()
     try:
-        tokenizer = AutoTokenizer.from_pretrained(name)
-        policy = AutoModelForCausalLM.from_pretrained(name, dtype=torch.float32)
+        tokenizer = AutoTokenizer.from_pretrained(name, local_files_only=cached_only)
+        policy = AutoModelForCausalLM.from_pretrained(
+            name, dtype=torch.float32, local_files_only=cached_only
+        )
     except OSError:
         raise CompanionError(
             f"model {name}: not in the local cache and no hub in reach; "
@@ -149,6 +155,19 @@ def pretrained(name: str) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
     if tokenizer.pad_token_id is None:
         tokenizer.pad_token = tokenizer.eos_token
     return policy, tokenizer
+
+
+def _hub_in_reach() -> bool:
+    """One quick question, because the hub's client asks many times before it gives up."""
+    if hub.HF_HUB_OFFLINE:
+        return False
+    try:
+        with urllib.request.urlopen(hub.ENDPOINT, timeout=_HUB_PATIENCE):
+            return True
+    except urllib.error.HTTPError:
+        return True  # it answered
+    except OSError:
+        return False
 
 
 def load(folder: Path, device: str = "cpu") -> tuple[PreTrainedModel, PreTrainedTokenizerFast]:
