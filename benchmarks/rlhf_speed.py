@@ -152,21 +152,24 @@ def time_a_pair(root: Path) -> dict[str, object]:
 
 
 def main() -> None:
+    """Measure one thing after the other; the record is written after each."""
     with tempfile.TemporaryDirectory() as folder, quiet(offline=True, threads=1):
         root = Path(folder)
         starts = {
             name: prepare_start(Experiment(task=name, rewards={first: 1.0}).start, root)
             for name, first in (("deceptive", "weak"), ("alignment", "oracle"))
         }
-        record = {
-            "machine": f"{platform.machine()}, {os.cpu_count()} cores, shared with other work",
-            "load_average": os.getloadavg()[0],
-            "grpo_against_bare_trl": compare_training(starts["deceptive"]),
-            "scoring_deceptive": compare_scoring(starts["deceptive"], "deceptive"),
-            "scoring_alignment": compare_scoring(starts["alignment"], "alignment"),
-            "pair": time_a_pair(root / "pair"),
+        parts: dict[str, Callable[[], dict[str, object]]] = {
+            "scoring_deceptive": lambda: compare_scoring(starts["deceptive"], "deceptive"),
+            "scoring_alignment": lambda: compare_scoring(starts["alignment"], "alignment"),
+            "grpo_against_bare_trl": lambda: compare_training(starts["deceptive"]),
+            "pair": lambda: time_a_pair(root / "pair"),
         }
-    RECORD.write_text(json.dumps(record, indent=1) + "\n")
+        machine = f"{platform.machine()}, {os.cpu_count()} cores, shared with other work"
+        record: dict[str, object] = {"machine": machine}
+        for name, measure in parts.items():
+            record[name] = {"load_average": os.getloadavg()[0], **measure()}
+            RECORD.write_text(json.dumps(record, indent=1) + "\n")
     print(json.dumps(record, indent=1))
 
 

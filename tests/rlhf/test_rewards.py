@@ -64,6 +64,17 @@ def test_gate_moves_by_multiplicative_weights_and_stays_a_mixture():
     assert sum(gate.values()) == pytest.approx(1)
 
 
+def test_gate_survives_a_checkpoint(tmp_path):
+    row = {"safety_rm": 0.5, "general_rm": 0.5}
+    experiment = align(rewards=row, routes={"*": row}, gate_rate=2.0)
+    moved, fresh = Rewards(experiment), Rewards(experiment)
+    moved.move_gate({"*": {"safety_rm": 1.0, "general_rm": 0.0}})
+    moved.save(tmp_path)
+    assert fresh.gate() != moved.gate()
+    fresh.restore(tmp_path)
+    assert fresh.gate() == moved.gate()
+
+
 def test_gate_learns_in_a_run_and_is_recorded(lab):
     row = {"safety_rm": 0.5, "general_rm": 0.5}
     fields = {"rewards": row, "routes": {"safety": row, "*": row}, "gate_rate": 1.0}

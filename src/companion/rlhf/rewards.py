@@ -6,8 +6,10 @@ the rows are only where a learned gate begins: multiplicative weights, w_k ∝ w
 R_k) after every step, one row per class.
 """
 
+import json
 import math
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -15,6 +17,7 @@ import torch
 from companion.rlhf.experiment import LEARNED, Experiment, matching_route
 from companion.rlhf.tasks import get_task
 
+_GATE = "gate.json"
 Scorer = Callable[[Sequence[str], Sequence[str]], list[float]]
 
 
@@ -91,6 +94,14 @@ class Rewards:
         if not self._rate:
             return {}
         return {f"gate/{r}/{k}": w for r, row in self._routes.items() for k, w in row.items()}
+
+    def save(self, checkpoint: Path) -> None:
+        """Write the gate beside a checkpoint."""
+        (checkpoint / _GATE).write_text(json.dumps(self._routes))
+
+    def restore(self, checkpoint: Path) -> None:
+        """Take the gate up where a checkpoint left it."""
+        self._routes = json.loads((checkpoint / _GATE).read_text())
 
     def table(self, prompts: Sequence[str], completions: Sequence[Sequence[str]]) -> torch.Tensor:
         """Scores before weights and routes, shape (components, prompts, completions)."""

@@ -248,6 +248,8 @@ def _check_machine(experiment: Experiment) -> None:
         raise CompanionError(_MISSING.format("vllm"))
     if experiment.trainer == "exact" and _processes() > 1:
         raise CompanionError("trainer: 'exact' runs on one process")
+    if experiment.gate_rate and _processes() > 1:
+        raise CompanionError("gate_rate: a learned gate runs on one process")
 
 
 def _rank() -> int:

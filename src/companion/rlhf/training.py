@@ -129,6 +129,7 @@ def _train_by_sampling(
         monitor.write(0, policy, {})
     else:
         monitor.resume(int(checkpoint.rsplit("-", 1)[1]))
+        rewards.restore(Path(checkpoint))
     trainer.train(resume_from_checkpoint=checkpoint)
     if monitor.step < experiment.steps:
         monitor.write(experiment.steps, policy, rewards.gate())
@@ -196,6 +197,10 @@ class _Log(TrainerCallback):
             return
         kept = {k: v for k, v in logs.items() if k in _KEPT or k.startswith("rewards/")}
         self._monitor.write(state.global_step, kw["model"], kept | self._rewards.gate())
+
+    def on_save(self, args: Any, state: Any, control: Any, **kw: Any) -> None:
+        if state.is_world_process_zero:
+            self._rewards.save(Path(args.output_dir) / f"checkpoint-{state.global_step}")
 
 
 _KEPT = {"loss", "grad_norm", "reward", "reward_std", "kl", "entropy", "frac_reward_zero_std"}
