@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from companion.data import data_path
+from companion.rlhf import policy_distance
 from companion.rlhf.studies import bootstrap_interval, read_study
 
 SEEDS = (0, 1, 2, 3, 4)
@@ -47,3 +48,20 @@ def test_no_cheating_once_honest_solving_is_strictly_better(graders, rewards):
 def test_no_cheating_where_solving_does_not_fail(graders):
     rise = cheating(graders, False, weak=1.0) - cheating(graders, False, "start", weak=1.0)
     assert bootstrap_interval(rise)[1] < 0.01
+
+
+def test_pressure_on_thoughts_removes_what_is_caught_and_leaves_the_rest_tied():
+    pressed = [r.masses("train") for r in read_study(data_path("runs/05_pressure"))]
+    assert max(m["open"] for m in pressed) < 0.05
+    assert min(max(m["honest"], m["hidden"]) for m in pressed) > 0.9
+
+
+def test_difference_between_graders_exceeds_the_noise_floor(graders):
+    again = by_setting("05_floor")
+    weak, strong = (("weak", 1.0),), (("strong", 1.0),)
+    excess = [
+        policy_distance(graders[True, weak, s], graders[True, strong, s]).lower
+        - policy_distance(graders[True, weak, s], again[True, weak, s]).lower
+        for s in SEEDS
+    ]
+    assert bootstrap_interval(excess)[0] > 0

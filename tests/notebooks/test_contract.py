@@ -11,7 +11,7 @@ NOTEBOOKS = Path(__file__).parents[2] / "notebooks"
 CHAPTERS = sorted(NOTEBOOKS.glob("[0-9][0-9]_*.md"))
 ROOMS = ["Theorem", "Derivation", "Bandit check", "In a language model", "What would falsify this"]
 CASE_STUDY = ROOMS[3]
-NO_CASE_STUDY = {"06": "to come", "10": "beyond the paper"}
+NO_CASE_STUDY = {"10": "beyond the paper"}
 
 every_chapter = pytest.mark.parametrize("path", CHAPTERS, ids=lambda path: path.stem)
 
