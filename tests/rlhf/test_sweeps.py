@@ -87,6 +87,9 @@ def test_ray_sweep_survives_the_death_of_a_node(tmp_path, monkeypatch):
         killer.start()
         records = sweep(experiments(), tmp_path, backend="ray", progress=False)
         killer.join()
+        patience = time.monotonic() + 60  # the head notices by missing heartbeats
+        while sum(node["Alive"] for node in ray.nodes()) > 1 and time.monotonic() < patience:
+            time.sleep(0.5)
         assert sum(node["Alive"] for node in ray.nodes()) == 1
     finally:
         ray.shutdown()

@@ -4,6 +4,7 @@ import re
 from pathlib import Path
 
 import pytest
+from playwright.sync_api import expect
 
 HTML = Path(__file__).parents[2] / "_build" / "html"
 AXE = HTML.parents[1] / "node_modules" / "axe-core" / "axe.min.js"
@@ -65,10 +66,10 @@ def test_math_is_set_without_javascript(open_site):
 def test_figure_shows_its_twin_of_the_theme(open_site, scheme):
     page, _ = open_site(HTML, "chapters/04_cliff.html", color_scheme=scheme)
     figure = page.locator("article figure").first
-    assert figure.locator(f"img.only-{scheme}").is_visible()
-    assert figure.locator("figcaption").is_visible()
+    expect(figure.locator(f"img.only-{scheme}")).to_be_visible()
+    expect(figure.locator("figcaption")).to_be_visible()
     other = {"light": "dark", "dark": "light"}[scheme]
-    assert not figure.locator(f"img.only-{other}").is_visible()
+    expect(figure.locator(f"img.only-{other}")).to_be_hidden()
 
 
 def test_explorer_computes_in_the_browser(open_site):

@@ -35,7 +35,7 @@ def results_map(
     return "\n".join(
         [
             f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width:.0f} {height:.0f}" '
-            'role="img" aria-label="Which result rests on which" fill="none" '
+            'role="group" aria-label="Which result rests on which" fill="none" '
             'stroke="currentColor" font-family="inherit" text-anchor="middle">',
             '<g opacity="0.45">',
             *lines,

@@ -28,6 +28,7 @@ _REPAIRS = [
     (r'<th class="head">\s*(?:<p>\s*</p>)?\s*</th>', "<td></td>"),
     (r' role="doc-(?:biblioentry|backlink)"', ""),
     (r'<div role="list" class="citation-list">', '<div class="citation-list">'),
+    (r"<pre>", '<pre tabindex="0">'),  # wide code scrolls, and must do so from the keyboard
 ]
 
 
