@@ -31,3 +31,20 @@ def test_more_reward_that_breaks_no_tie_decides_nothing(at_asked_length):
     bonus = at_asked_length(correct=1.0, words=0.1) - at_asked_length(correct=1.0)
     assert bootstrap_interval(bonus - gain)[0] > 0
     assert abs(gain).max() < 0.1
+
+
+def test_length_penalty_controls_length_and_costs_no_correctness():
+    runs = {
+        (e.scale_rewards, e.rewards.get("length", 0.0), e.sft_seed): record
+        for record in read_study(data_path("runs/06_length"))
+        for e in [record.experiment]
+    }
+    gain, price = (
+        [
+            runs["group", 0.18, s].expected(name) - runs["group", 0.0, s].expected(name)
+            for s in SEEDS
+        ]
+        for name in ("length", "correct")
+    )
+    assert bootstrap_interval(gain)[0] > 0
+    assert bootstrap_interval(price)[1] > 0
