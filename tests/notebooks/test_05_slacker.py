@@ -65,3 +65,16 @@ def test_difference_between_graders_exceeds_the_noise_floor(graders):
         for s in SEEDS
     ]
     assert bootstrap_interval(excess)[0] > 0
+
+
+def test_direction_matters_more_than_size():
+    """A weight on deeds at any size ends honest; on thoughts alone most starts end in hiding."""
+    masses = {
+        (r.experiment.rewards["monitor"], r.experiment.rewards["strong"], r.experiment.sft_seed): r
+        for r in read_study(data_path("runs/05_phases"))
+    }
+    for (_, deeds, _), record in masses.items():
+        if deeds > 0:
+            assert record.masses("train")["honest"] > 0.9
+    hidden = [masses[1.0, 0.0, s].masses("train")["hidden"] for s in SEEDS]
+    assert np.mean(hidden) > 0.5
