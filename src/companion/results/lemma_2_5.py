@@ -134,6 +134,23 @@ def numeric(rng: np.random.Generator, repeats: int = 25) -> tuple[Check, ...]:
             entered.append(newcomers(mdp, change))
             discounts.append(mdp.discount)
     gaps, threshold, claimed, discount = np.array(_thresholds()).T
+    return entry_checks(entered, discounts, threshold, claimed, {"gap": gaps, "discount": discount})
+
+
+def entry_checks(
+    entered: list[int],
+    discounts: list[float],
+    threshold: np.ndarray,
+    claimed: np.ndarray,
+    columns: dict[str, np.ndarray],
+) -> tuple[Check, ...]:
+    """That no action enters inside the radius, and that one enters exactly at it.
+
+    Args:
+        entered, discounts: (cases,) actions that entered inside the radius, and the discounts.
+        threshold, claimed: (n,) measured and claimed size at which an action enters.
+        columns: (n,) each, what the thresholds vary over.
+    """
     counts = np.array(entered, dtype=float)
     return (
         Check(
@@ -148,7 +165,7 @@ def numeric(rng: np.random.Generator, repeats: int = 25) -> tuple[Check, ...]:
             "==",
             threshold,
             claimed,
-            {"gap": gaps, "discount": discount},
+            columns,
         ),
     )
 

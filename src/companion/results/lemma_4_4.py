@@ -110,23 +110,8 @@ def numeric(rng: np.random.Generator, repeats: int = 80) -> tuple[Check, ...]:
             discounts.append(mdp.discount)
     rows = [(gap, d, *_threshold(rng, gap, d)) for gap in (0.3, 1.0, 5.0) for d in DISCOUNTS]
     gaps, discount, threshold, claimed = np.array(rows).T
-    counts = np.array(entered, dtype=float)
-    return (
-        Check(
-            "actions that enter inside the radius",
-            "==",
-            counts,
-            np.zeros_like(counts),
-            {"discount": np.array(discounts)},
-        ),
-        Check(
-            "size at which an action enters, two branches",
-            "==",
-            threshold,
-            claimed,
-            {"gap": gaps, "discount": discount},
-        ),
-    )
+    columns = {"gap": gaps, "discount": discount}
+    return lemma_2_5.entry_checks(entered, discounts, threshold, claimed, columns)
 
 
 def _threshold(rng: np.random.Generator, gap: float, discount: float) -> tuple[float, float]:
