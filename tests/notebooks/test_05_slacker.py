@@ -78,3 +78,15 @@ def test_direction_matters_more_than_size():
             assert record.masses("train")["honest"] > 0.9
     hidden = [masses[1.0, 0.0, s].masses("train")["hidden"] for s in SEEDS]
     assert np.mean(hidden) > 0.5
+
+
+@pytest.mark.parametrize("width", [32, 64])
+@pytest.mark.parametrize("study", ["05_obedience_short", "05_obedience_long"])
+def test_following_is_kept_with_a_tie_breaker(study, width):
+    change = {False: [], True: []}
+    for record in read_study(data_path(f"runs/{study}")):
+        if record.experiment.hidden_size == width:
+            followed = record.expected("if_hard") - record.expected("if_hard", policy="start")
+            change["if_hard" in record.experiment.rewards].append(followed)
+    assert bootstrap_interval(change[True])[0] > 0
+    assert np.mean(change[False]) < np.mean(change[True])

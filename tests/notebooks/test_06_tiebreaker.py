@@ -48,3 +48,16 @@ def test_length_penalty_controls_length_and_costs_no_correctness():
     )
     assert bootstrap_interval(gain)[0] > 0
     assert bootstrap_interval(price)[1] > 0
+
+
+def test_format_bonus_acts_on_a_tie_and_not_where_the_form_is_paid():
+    shares = {}
+    for name in ("06_format", "06_length"):
+        for record in read_study(data_path(f"runs/{name}")):
+            e = record.experiment
+            if e.scale_rewards == "group" and "length" not in e.rewards:
+                key = ("form" in e.rewards, e.rewards.get("boxed", 0.0), e.sft_seed)
+                shares[key] = record.expected("boxed")
+    tied, paid = ([shares[f, 0.1, s] - shares[f, 0.0, s] for s in SEEDS] for f in (False, True))
+    assert bootstrap_interval(tied)[0] > 0
+    assert np.abs(paid).max() < 0.02
