@@ -105,14 +105,16 @@ def test_direction_matters_more_than_size():
     assert np.mean(hidden) > 0.5
 
 
-@pytest.fixture(scope="module", params=["short", "long"])
-def obedience(request):
-    """Base policies with few or many demonstrations, one row a run, on training prompts.
+@pytest.fixture(scope="module")
+def obedience():
+    """The base policies trained for right answers, one row a run, on training prompts.
 
     ``before`` and ``after`` are strict following, ``price`` is what obeying costs the start in
     right answers where the length leaves no room for an intermediate step.
     """
-    names = (f"05_obedience_{request.param}", f"05_obedience_floor_{request.param}")
+    names = [
+        f"05_obedience_{kind}{n}" for kind in ("", "floor_") for n in ("short", "long", "longest")
+    ]
     records = [r for name in names for r in read_study(data_path(f"runs/{name}"))]
     table, task = records[0].split("train"), get_task("instruction")
     pairs = list(zip(table.prompt, table.completion, strict=True))
@@ -133,7 +135,7 @@ def obedience(request):
             for kind in (~obeys, obeys)
         )
         setting = {
-            "width": done.hidden_size,
+            "base": (done.hidden_size, done.sft_steps),
             "tie_breaker": "if_hard" in done.rewards,
             "replica": done.seed != done.sft_seed,
             "seed": done.sft_seed,
@@ -146,30 +148,36 @@ def obedience(request):
     return pd.DataFrame(rows)
 
 
-def followed(obedience, width, tie_breaker, replica=False, when="after"):
-    """(seeds,) strict following."""
-    runs = obedience[(obedience.width == width) & (obedience.tie_breaker == tie_breaker)]
-    ends = runs[runs.replica == replica].set_index("seed")[when]
-    return ends.loc[list(SEEDS)].to_numpy()
+BASES = [(32, 400), (64, 400), (32, 1500), (64, 1500), (64, 4000)]  # width, steps of its SFT
+ABLE = BASES[-1]
+every_base = pytest.mark.parametrize("base", BASES)
 
 
-@pytest.mark.parametrize("width", [32, 64])
-def test_a_tie_breaker_keeps_what_right_answers_alone_lose(obedience, width):
-    with_one, alone = followed(obedience, width, True), followed(obedience, width, False)
-    before = followed(obedience, width, True, when="before")
-    assert bootstrap_interval(with_one - before)[0] > 0
-    assert bootstrap_interval(with_one - alone)[0] > 0
+def runs_of(obedience, base, tie_breaker, replica=False):
+    """Runs of a base under one of the two rewards, by seed."""
+    same = obedience.base.map(lambda found: found == base)
+    runs = obedience[same & (obedience.tie_breaker == tie_breaker)]
+    return runs[runs.replica == replica].set_index("seed").loc[list(SEEDS)]
 
 
-@pytest.mark.parametrize("width", [32, 64])
-def test_another_sampling_seed_does_less_than_the_tie_breaker(obedience, width):
-    alone = followed(obedience, width, False)
-    again = followed(obedience, width, False, replica=True)
-    gain = followed(obedience, width, True) - (alone + again) / 2
+@every_base
+def test_a_tie_breaker_keeps_what_right_answers_alone_lose(obedience, base):
+    paid, alone = (runs_of(obedience, base, tie_breaker) for tie_breaker in (True, False))
+    assert bootstrap_interval(paid.after - paid.before)[0] > 0
+    assert bootstrap_interval(paid.after - alone.after)[0] > 0
+
+
+@every_base
+def test_another_sampling_seed_does_less_than_the_tie_breaker(obedience, base):
+    alone, again = (runs_of(obedience, base, False, replica).after for replica in (False, True))
+    gain = runs_of(obedience, base, True).after - (alone + again) / 2
     assert bootstrap_interval(gain)[0] > abs((again - alone).mean())
 
 
-def test_obeying_costs_the_base_policies_no_right_answers(obedience):
-    price = obedience[~obedience.replica & ~obedience.tie_breaker].groupby("width").price
-    for _, values in price:
-        assert abs(values.mean()) < 0.02
+@every_base
+def test_obeying_costs_right_answers_only_where_the_policy_can_add(obedience, base):
+    price = runs_of(obedience, base, False).price
+    if base == ABLE:
+        assert bootstrap_interval(price)[0] > 0.05
+    else:
+        assert abs(price.mean()) < 0.02

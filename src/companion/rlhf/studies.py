@@ -85,7 +85,7 @@ def mean_and_interval(values: ArrayLike) -> str:
         ValueError: as ``bootstrap_interval`` does.
     """
     low, high = bootstrap_interval(values)
-    return f"{np.mean(values):.3f} [{low:.3f}, {high:.3f}]"
+    return f"{_sample(values).mean():.3f} [{low:.3f}, {high:.3f}]"
 
 
 def next_run_interval(values: ArrayLike, level: float = 0.99) -> tuple[float, float]:
