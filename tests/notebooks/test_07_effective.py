@@ -48,9 +48,7 @@ def apart(first, second, split="train", on_boundary=True):
 def test_a_changed_judge_moves_the_policy_where_acts_tie(records):
     reference = runs(records, JUDGES, "exact")
     tied = apart(reference, runs(records, CHANGED, "exact"))
-    first, second = (
-        runs(records, r, "exact") for r in (UNTIED, UNTIED | {"boundary_refuse": 0.1})
-    )
+    first, second = (runs(records, r, "exact") for r in (UNTIED, UNTIED | {"boundary_refuse": 0.1}))
     assert bootstrap_interval(tied - apart(first, second))[0] > 0
 
 
