@@ -31,7 +31,8 @@ def runs(records, rewards, trainer, beta=0.0, left_out=(), again=False):
         and not r.experiment.routes
     ]
     by_seed = {r.experiment.sft_seed: r for r in chosen}
-    assert sorted(by_seed) == list(SEEDS) and len(chosen) == len(SEEDS)
+    assert sorted(by_seed) == list(SEEDS)
+    assert len(chosen) == len(SEEDS)
     return by_seed
 
 
