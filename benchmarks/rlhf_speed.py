@@ -14,6 +14,7 @@ import json
 import os
 import platform
 import statistics
+import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -175,7 +176,7 @@ def time_a_pair(root: Path) -> dict[str, object]:
 
 
 def main() -> None:
-    """Measure one thing after the other; the record is written after each."""
+    """Measure one part after the other, those named or all; the record is written after each."""
     with tempfile.TemporaryDirectory() as folder, quiet(offline=True, threads=1):
         root = Path(folder)
         starts = {
@@ -189,9 +190,9 @@ def main() -> None:
             "pair": lambda: time_a_pair(root / "pair"),
         }
         machine = f"{platform.machine()}, {os.cpu_count()} cores, shared with other work"
-        record: dict[str, object] = {"machine": machine}
-        for name, measure in parts.items():
-            record[name] = {"load_average": os.getloadavg()[0], **measure()}
+        record = {**json.loads(RECORD.read_text()), "machine": machine}
+        for name in sys.argv[1:] or parts:
+            record[name] = {"load_average": os.getloadavg()[0], **parts[name]()}
             RECORD.write_text(json.dumps(record, indent=1) + "\n")
     print(json.dumps(record, indent=1))
 
