@@ -97,6 +97,17 @@ def test_ray_sweep_survives_the_death_of_a_node(tmp_path, monkeypatch):
     assert set(stamps(tmp_path)) == {e.id for e in experiments()}
 
 
+def test_ray_without_a_cluster_is_one_line(tmp_path, monkeypatch):
+    import ray
+
+    def nothing_runs(**_):
+        raise ConnectionError("Could not find any running Ray instance.")
+
+    monkeypatch.setattr(ray, "init", nothing_runs)  # the test above may have one running beside
+    with pytest.raises(CompanionError, match="no Ray cluster found"):
+        sweep([small()], tmp_path, backend="ray", progress=False)
+
+
 TWO_PROCESSES = """
 import sys
 import torch.distributed as group

@@ -237,7 +237,12 @@ def _on_ray(tasks: Sequence[Job], unit: str, gpus: float, progress: bool) -> Non
             "ray: not installed; install policy-cliff-companion[cluster]"
         ) from None
     if not ray.is_initialized():
-        ray.init(address="auto", log_to_driver=False)
+        try:
+            ray.init(address="auto", log_to_driver=False)
+        except ConnectionError:
+            raise CompanionError(
+                "backend: no Ray cluster found; start one (ray start --head) or set RAY_ADDRESS"
+            ) from None
 
     # A run whose node dies leaves no record, so that it can simply begin again elsewhere. joblib's
     # Ray backend waits for ever for workers on a dead node, and runs a pool of one without its GPU.
