@@ -33,7 +33,8 @@ class Spec(BaseModel):
         try:
             super().__init__(**fields)
         except ValidationError as error:
-            raise CompanionError(f"{type(self).__name__}: {_first_problem(error)}") from None
+            problem = _first_problem(error, type(self).model_fields)
+            raise CompanionError(f"{type(self).__name__}: {problem}") from None
 
     @property
     def id(self) -> str:
@@ -45,9 +46,11 @@ class Spec(BaseModel):
         return content_id(fields)
 
 
-def _first_problem(error: ValidationError) -> str:
+def _first_problem(error: ValidationError, fields: Iterable[str]) -> str:
     problem = error.errors()[0]
     where = ".".join(str(part) for part in problem["loc"])
+    if problem["type"] == "extra_forbidden":
+        return f"{where}: no such field, only {', '.join(sorted(fields))}"
     message = str(problem["msg"]).removeprefix("Value error, ")
     return f"{where}: {message} (got {problem['input']!r})" if where else message
 
