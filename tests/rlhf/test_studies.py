@@ -115,3 +115,8 @@ def test_merged_classes_carry_the_mass_of_their_completions(record):
     assert np.exp(whole.start_logprob) == pytest.approx(2 * np.exp(-1 / 3))
     apart = merged(table, lambda completion: completion)
     pd.testing.assert_frame_equal(apart, table[apart.columns])
+
+
+def test_live_check_expects_nothing_of_another_tier():
+    line = live_check("share", [0.4, 0.41], 0.9, tier="gpu")
+    assert line == {"compared": "share", "now": 0.9, "expected from": "–", "to": "–"}

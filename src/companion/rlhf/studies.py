@@ -105,7 +105,11 @@ def next_run_interval(values: ArrayLike, level: float = 0.99) -> tuple[float, fl
 
 
 def live_check(
-    name: str, recorded: ArrayLike, now: float, possible: tuple[float, float] = (0.0, 1.0)
+    name: str,
+    recorded: ArrayLike,
+    now: float,
+    possible: tuple[float, float] = (0.0, 1.0),
+    tier: str = "tiny",
 ) -> dict[str, str | float]:
     """A line of the table that compares a run made now with the recorded ones.
 
@@ -114,15 +118,18 @@ def live_check(
         recorded: (seeds,) what the recorded runs of the same recipe measured.
         now: what the new run measures.
         possible: the least and the greatest value there is.
+        tier: of the new run. The records are of tier ``tiny`` and say nothing of another.
 
     Returns:
         ``{"compared": name, "now": now, "expected from": low, "to": high}``, the interval of
-        ``next_run_interval`` cut to what is possible.
+        ``next_run_interval`` cut to what is possible; at another tier dashes in its place.
 
     Raises:
         CompanionError: if the run falls outside; or if the interval takes up half of what is
             possible, since a run that went wrong could then fall inside.
     """
+    if tier != "tiny":
+        return {"compared": name, "now": now, "expected from": "–", "to": "–"}
     least, greatest = possible
     low, high = next_run_interval(recorded)
     low, high = max(low, least), min(high, greatest)
