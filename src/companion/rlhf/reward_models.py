@@ -16,11 +16,11 @@ from trl import RewardConfig, RewardTrainer
 
 from companion.rlhf.experiment import RewardModel
 from companion.rlhf.policies import encode, policy_config, word_tokenizer
-from companion.rlhf.sft import quiet_arguments
+from companion.rlhf.sft import Bar, quiet_arguments
 from companion.rlhf.tasks import get_task
 
 
-def train_reward_model(spec: RewardModel, folder: Path) -> None:
+def train_reward_model(spec: RewardModel, folder: Path, progress: bool = False) -> None:
     """Train a reward model on preferences and write it, with its tokenizer, to ``folder``."""
     task = get_task(spec.task)
     assert task.preferences is not None
@@ -50,6 +50,7 @@ def train_reward_model(spec: RewardModel, folder: Path) -> None:
         ),
         train_dataset=Dataset.from_list(rows),
         processing_class=tokenizer,
+        callbacks=[Bar("reward model", spec.steps, progress)],
     )
     trainer.remove_callback(PrinterCallback)
     trainer.train()
