@@ -203,6 +203,17 @@ class Experiment(Spec, Scale):
         for kind in kinds if self.routes else ():
             matching_route(self.routes or {}, kind)
 
+    def at_tier(self, tier: str) -> "Experiment":
+        """The same question at the sizes of another tier; ``beta`` belongs to the question.
+
+        Raises:
+            CompanionError: if there is no such tier.
+        """
+        if tier == self.tier:
+            return self
+        question = self.model_dump(exclude=set(Scale.model_fields) - {"beta"})
+        return Experiment(**question | {"tier": tier})
+
     @property
     def prompts(self) -> tuple[str, ...]:
         """The prompts to train on."""
