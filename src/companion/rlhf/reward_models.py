@@ -28,6 +28,7 @@ def train_reward_model(spec: RewardModel, folder: Path) -> None:
     torch.manual_seed(spec.seed)
     config = policy_config("llama", spec.hidden_size, spec.layers, tokenizer)
     config.num_labels = 1
+    config.initializer_range = spec.initializer_range
     model = AutoModelForSequenceClassification.from_config(config)
     pairs = task.preferences(spec.pairs, spec.seed, spec.bias)
     rows = [
