@@ -1,11 +1,11 @@
 """Chapter 9's reward models: the pilot that chose their recipe, and what the trained ones say.
 
-Without options it climbs a ladder of recipes on pilot seeds alone, with labels that are free of bias, and
-trains no policy. It takes the first recipe that ranks right above wrong in at least 98 % of the
-pairs, for every kind of request, in every split and for every pilot seed. Boundary requests do not
-count: there the annotators disagree, and no labels tell what the oracle holds. Then it looks for
-the shortest training, on biased labels, after which nearly all pairs that differ in confidence
-alone are ranked by it: what the charm needs to be learned.
+Without options it climbs a ladder of recipes on pilot seeds alone, with labels that are free of
+bias, and trains no policy. It takes the first recipe that ranks right above wrong in at least 98 %
+of the pairs, for every kind of request, in every split and for every pilot seed. Boundary requests
+do not count: there the annotators disagree, and no labels tell what the oracle holds. Then it looks
+for the shortest training, on biased labels, after which as many of the pairs that differ in
+confidence alone are ranked by it: what the charm needs to be learned.
 
 ``--scores GRID`` writes how the reward models of a grid, trained before, score every reply.
 """
@@ -19,6 +19,7 @@ import itertools
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 from transformers.utils import logging
 
@@ -66,7 +67,8 @@ def accuracies(score: LearnedReward, question: str) -> Iterator[dict[str, object
         if question == "sure above hesitant":
             kinds.discard("values/contested")  # there hesitation is what is right
         for kind in sorted(kinds):
-            ranked = [won for p in prompts if TASK.kind(p) == kind for won in _won(score, p, question)]
+            own = [p for p in prompts if TASK.kind(p) == kind]
+            ranked = [won for p in own for won in _won(score, p, question)]
             yield {"split": split, "kind": kind, "accuracy": sum(ranked) / len(ranked)}
 
 
@@ -115,11 +117,12 @@ def pilot(root: Path) -> None:
 def scores(root: Path, grid: Path) -> None:
     """Write one row a reply and one column a reward model of the grid, in single precision."""
     models = {e.reward_model.id: e.reward_model for e in read_grid(grid) if e.reward_model}
-    rows = [(s, p, c) for s in ("train", "test") for p in TASK.prompts[s] for c in TASK.completions(p)]
-    table = pd.DataFrame(rows, columns=["split", "prompt", "completion"])
+    prompts = (*TASK.prompts["train"], *TASK.prompts["test"])
+    rows = [(p, c) for p in prompts for c in TASK.completions(p)]
+    table = pd.DataFrame(rows, columns=["prompt", "completion"])
     for name, spec in models.items():
-        table[name] = LearnedReward(prepare_reward_model(spec, root))(table.prompt, table.completion)
-    table = table.astype(dict.fromkeys(models, "float32"))
+        score = LearnedReward(prepare_reward_model(spec, root))
+        table[name] = np.float32(score(table.prompt, table.completion))
     FOLDER.mkdir(parents=True, exist_ok=True)
     table.to_parquet(FOLDER / "scores.parquet", index=False, compression="zstd")
 
