@@ -163,6 +163,20 @@ def test_first_weights_of_a_reward_model_have_the_asked_for_spread(tmp_path, wid
     assert float(weights.std()) == pytest.approx(width, rel=0.1)
 
 
+def test_learned_reward_starts_at_the_worst_reply_and_pays_nothing_else():
+    def learned(prompts, completions):
+        return [len(c) - 20.0 for c in completions]
+
+    model = {"task": "alignment", "bias": {}}
+    rewards = Rewards(align(rewards={"learned": 1.0}, reward_model=model), learned)
+    replies = TASK.completions(SAFE)
+    scores = rewards.scores("learned", [SAFE] * len(replies), replies)
+    shortest = min(map(len, replies))
+    assert scores == [len(c) - shortest for c in replies]
+    nonsense = "surely surely surely surely surely surely"
+    assert rewards.scores("learned", [SAFE, FACT], [nonsense, "surely warn indeed yes"]) == [0, 0]
+
+
 def test_experiment_with_everything_round_trips():
     spec = RewardModel(task="alignment", bias={"length": 1.0})
     experiment = align(
