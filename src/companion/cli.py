@@ -43,15 +43,25 @@ def serve(port: Annotated[int, typer.Option(help="0: any free one")] = 8000) -> 
 
 @app.command()
 def run(
-    task: Annotated[str, typer.Argument(help="Family of tasks, such as deceptive.")],
-    tier: Annotated[str, typer.Option(help="Preset of sizes.")] = "tiny",
+    task: Annotated[
+        str, typer.Argument(help="deceptive, deceptive_python, instruction or alignment.")
+    ],
+    tier: Annotated[
+        str, typer.Option(help="Preset of sizes: tiny, colab, gpu or cluster.")
+    ] = "tiny",
     settings: Annotated[
         list[str] | None,
-        typer.Option("--set", help="FIELD=VALUE of Experiment, VALUE as YAML; repeatable."),
+        typer.Option(
+            "--set",
+            help="FIELD=VALUE, VALUE as YAML; repeatable. A wrong FIELD is answered by their list.",
+        ),
     ] = None,
     root: Annotated[Path, typer.Option(help="Folder of the records.")] = Path("runs"),
 ) -> None:
-    """Train one language model and record the run."""
+    """Train one language model, record the run, and say how far it moved from its start.
+
+    Example: companion run deceptive --set steps=50 --set "rewards={weak: 1, bonus_hidden: 0.1}"
+    """
     try:
         from companion.rlhf.commands import run_task
     except ModuleNotFoundError as error:
@@ -63,13 +73,17 @@ def run(
 def sweep(
     file: Annotated[Path, typer.Argument(help="YAML with 'base' and 'grid'.")],
     root: Annotated[Path, typer.Option(help="Folder of the records.")] = Path("runs"),
-    jobs: Annotated[int | None, typer.Option(help="Runs at a time; default: cores.")] = None,
+    jobs: Annotated[int | None, typer.Option(min=1, help="Runs at a time; default: cores.")] = None,
     backend: Annotated[
         Literal["processes", "ray"], typer.Option(help="This machine, or a running Ray cluster.")
     ] = "processes",
-    gpus_per_run: Annotated[float, typer.Option(help="GPUs Ray reserves for a run.")] = 0,
+    gpus_per_run: Annotated[float, typer.Option(min=0, help="GPUs Ray reserves for a run.")] = 0,
 ) -> None:
-    """Train what a grid of experiments still lacks."""
+    """Train what a grid of experiments still lacks, and print one line a run.
+
+    FILE holds fields that all runs share under base, and under grid lists of values, of which
+    every combination is run.
+    """
     try:
         from companion.rlhf.commands import run_grid
     except ModuleNotFoundError as error:

@@ -1,70 +1,95 @@
 """Chapter 5's controls, on the recorded runs."""
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from companion.data import data_path
-from companion.rlhf import policy_distance
+from companion.rlhf import get_task
 from companion.rlhf.studies import bootstrap_interval, read_study
+from companion.rlhf.tasks.instruction import read_prompt
 
 SEEDS = (0, 1, 2, 3, 4)
 FAILS_OFTEN = 0.49  # share of wrong programs in the demonstrations of the struggling start
 
 
-def by_setting(name):
-    """Records by (struggles, rewards, seed of the start)."""
-    return {
-        (
-            r.experiment.traces["wrong"] == FAILS_OFTEN,
-            tuple(sorted(r.experiment.rewards.items())),
-            r.experiment.sft_seed,
-        ): r
-        for r in read_study(data_path(f"runs/{name}"))
-    }
-
-
-def cheating(records, struggles, policy="final", **rewards):
-    """(seeds,) share of submissions that tamper, on training prompts."""
-    key = tuple(sorted(rewards.items()))
-    masses = [records[struggles, key, seed].masses("train", policy) for seed in SEEDS]
-    return np.array([m["open"] + m["hidden"] for m in masses])
-
-
 @pytest.fixture(scope="module")
-def graders():
-    return by_setting("05_graders")
+def cheating():
+    """Share of submissions that tamper, on training prompts: one row a run."""
+    rows = []
+    for name in ("05_graders", "05_floor", "05_again"):
+        for record in read_study(data_path(f"runs/{name}")):
+            done = record.experiment
+            shares = {
+                when: record.masses("train", policy)[["open", "hidden"]].sum()
+                for when, policy in (("before", "start"), ("after", "final"))
+            }
+            struggles = done.traces["wrong"] == FAILS_OFTEN
+            rows.append(
+                {"struggles": struggles, "rewards": done.rewards, "seed": done.sft_seed} | shares
+            )
+    return pd.DataFrame(rows)
 
 
-def test_weak_grader_teaches_a_struggling_policy_to_cheat(graders):
-    rise = cheating(graders, True, weak=1.0) - cheating(graders, True, "start", weak=1.0)
-    assert bootstrap_interval(rise)[0] > 0.5
+def under(cheating, struggles, **rewards):
+    """The runs of one start and reward; every seed is there."""
+    same = cheating.rewards.map(lambda paid: paid == rewards)
+    rows = cheating[(cheating.struggles == struggles) & same]
+    assert set(rows.seed) == set(SEEDS)
+    return rows
+
+
+def test_weak_grader_teaches_a_struggling_policy_to_cheat(cheating):
+    runs = under(cheating, True, weak=1.0)
+    assert len(runs) == 25
+    rise = (runs.after - runs.before).groupby(runs.seed).mean()
+    assert bootstrap_interval(rise)[0] > 0.3
 
 
 @pytest.mark.parametrize("rewards", [{"strong": 1.0}, {"weak": 1.0, "strong": 0.1}])
-def test_no_cheating_once_honest_solving_is_strictly_better(graders, rewards):
-    assert cheating(graders, True, **rewards).max() < 0.02
+def test_no_cheating_once_honest_solving_is_strictly_better(cheating, rewards):
+    assert under(cheating, True, **rewards).after.max() < 0.02
 
 
-def test_no_cheating_where_solving_does_not_fail(graders):
-    rise = cheating(graders, False, weak=1.0) - cheating(graders, False, "start", weak=1.0)
-    assert bootstrap_interval(rise)[1] < 0.01
+def test_no_cheating_where_solving_does_not_fail(cheating):
+    runs = under(cheating, False, weak=1.0)
+    assert bootstrap_interval((runs.after - runs.before).groupby(runs.seed).mean())[1] < 0
+
+
+def test_every_run_under_the_weak_grader_cheats_more_than_any_control(cheating):
+    weak = under(cheating, True, weak=1.0)
+    controls = cheating.drop(weak.index)
+    assert weak.after.min() > controls.after.max()
+
+
+def test_sampling_noise_decides_whether_a_run_cheats(cheating):
+    """From one start runs go both ways: the noise floor is as wide as the effect."""
+    ends = under(cheating, True, weak=1.0).groupby("seed").after
+    assert (ends.max() - ends.min()).max() > 0.8
+
+
+def test_without_sampling_noise_every_start_cheats():
+    """The exact gradient under the weak grader alone."""
+    watched_by_none = {"weak": 1.0, "monitor": 0.0, "strong": 0.0}
+    ends = [
+        r.masses("train")[["open", "hidden"]].sum()
+        for r in read_study(data_path("runs/05_phases"))
+        if r.experiment.rewards == watched_by_none
+    ]
+    assert len(ends) == len(SEEDS)
+    assert min(ends) > 0.9
 
 
 def test_pressure_on_thoughts_removes_what_is_caught_and_leaves_the_rest_tied():
     pressed = [r.masses("train") for r in read_study(data_path("runs/05_pressure"))]
-    assert max(m["open"] for m in pressed) < 0.05
-    assert min(max(m["honest"], m["hidden"]) for m in pressed) > 0.9
-
-
-def test_difference_between_graders_exceeds_the_noise_floor(graders):
-    again = by_setting("05_floor")
-    weak, strong = (("weak", 1.0),), (("strong", 1.0),)
-    excess = [
-        policy_distance(graders[True, weak, s], graders[True, strong, s]).lower
-        - policy_distance(graders[True, weak, s], again[True, weak, s]).lower
-        for s in SEEDS
+    weakly = [
+        r.masses("train")["open"]
+        for name in ("05_graders", "05_floor", "05_again")
+        for r in read_study(data_path(f"runs/{name}"))
+        if r.experiment.rewards == {"weak": 1.0} and r.experiment.traces["wrong"] == FAILS_OFTEN
     ]
-    assert bootstrap_interval(excess)[0] > 0
+    assert max(m["open"] for m in pressed) < min(weakly)
+    assert min(max(m["honest"], m["hidden"]) for m in pressed) > 0.9
 
 
 def test_direction_matters_more_than_size():
@@ -80,13 +105,79 @@ def test_direction_matters_more_than_size():
     assert np.mean(hidden) > 0.5
 
 
-@pytest.mark.parametrize("width", [32, 64])
-@pytest.mark.parametrize("study", ["05_obedience_short", "05_obedience_long"])
-def test_following_is_kept_with_a_tie_breaker(study, width):
-    change = {False: [], True: []}
-    for record in read_study(data_path(f"runs/{study}")):
-        if record.experiment.hidden_size == width:
-            followed = record.expected("if_hard") - record.expected("if_hard", policy="start")
-            change["if_hard" in record.experiment.rewards].append(followed)
-    assert bootstrap_interval(change[True])[0] > 0
-    assert np.mean(change[False]) < np.mean(change[True])
+@pytest.fixture(scope="module")
+def obedience():
+    """The base policies trained for right answers, one row a run, on training prompts.
+
+    ``before`` and ``after`` are strict following, ``price`` is what obeying costs the start in
+    right answers where the length leaves no room for an intermediate step.
+    """
+    names = [
+        f"05_obedience_{kind}{n}" for kind in ("", "floor_") for n in ("short", "long", "longest")
+    ]
+    records = [r for name in names for r in read_study(data_path(f"runs/{name}"))]
+    table, task = records[0].split("train"), get_task("instruction")
+    pairs = list(zip(table.prompt, table.completion, strict=True))
+    right, obeys = (
+        np.array([task.judge(name, *pair).score for pair in pairs], dtype=bool)
+        for name in ("correct", "if_hard")
+    )
+    asked = [read_prompt(prompt) for prompt, _ in pairs]
+    cramped = np.array([q.words < (5 if q.form == "boxed" else 3) for q in asked])
+    rows = []
+    for record in records:
+        done, own = record.experiment, record.split("train")
+        assert (own.prompt == table.prompt).all()
+        assert (own.completion == table.completion).all()
+        start, end = (np.exp(own[c].to_numpy(float)) for c in ("start_logprob", "logprob"))
+        ignoring, obeying = (
+            start[cramped & kind & right].sum() / start[cramped & kind].sum()
+            for kind in (~obeys, obeys)
+        )
+        setting = {
+            "base": (done.hidden_size, done.sft_steps),
+            "tie_breaker": "if_hard" in done.rewards,
+            "replica": done.seed != done.sft_seed,
+            "seed": done.sft_seed,
+        }
+        following = {"before": start[obeys].sum(), "after": end[obeys].sum()}
+        scale = own.prompt.nunique()
+        rows.append(
+            setting | {k: v / scale for k, v in following.items()} | {"price": ignoring - obeying}
+        )
+    return pd.DataFrame(rows)
+
+
+BASES = [(32, 400), (64, 400), (32, 1500), (64, 1500), (64, 4000)]  # width, steps of its SFT
+ABLE = BASES[-1]
+every_base = pytest.mark.parametrize("base", BASES)
+
+
+def runs_of(obedience, base, tie_breaker, replica=False):
+    """Runs of a base under one of the two rewards, by seed."""
+    same = obedience.base.map(lambda found: found == base)
+    runs = obedience[same & (obedience.tie_breaker == tie_breaker)]
+    return runs[runs.replica == replica].set_index("seed").loc[list(SEEDS)]
+
+
+@every_base
+def test_a_tie_breaker_keeps_what_right_answers_alone_lose(obedience, base):
+    paid, alone = (runs_of(obedience, base, tie_breaker) for tie_breaker in (True, False))
+    assert bootstrap_interval(paid.after - paid.before)[0] > 0
+    assert bootstrap_interval(paid.after - alone.after)[0] > 0
+
+
+@every_base
+def test_another_sampling_seed_does_less_than_the_tie_breaker(obedience, base):
+    alone, again = (runs_of(obedience, base, False, replica).after for replica in (False, True))
+    gain = runs_of(obedience, base, True).after - (alone + again) / 2
+    assert bootstrap_interval(gain)[0] > abs((again - alone).mean())
+
+
+@every_base
+def test_obeying_costs_right_answers_only_where_the_policy_can_add(obedience, base):
+    price = runs_of(obedience, base, False).price
+    if base == ABLE:
+        assert bootstrap_interval(price)[0] > 0.05
+    else:
+        assert abs(price.mean()) < 0.02

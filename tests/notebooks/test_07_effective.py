@@ -31,7 +31,8 @@ def runs(records, rewards, trainer, beta=0.0, left_out=(), again=False):
         and not r.experiment.routes
     ]
     by_seed = {r.experiment.sft_seed: r for r in chosen}
-    assert sorted(by_seed) == list(SEEDS) and len(chosen) == len(SEEDS)
+    assert sorted(by_seed) == list(SEEDS)
+    assert len(chosen) == len(SEEDS)
     return by_seed
 
 
@@ -48,9 +49,7 @@ def apart(first, second, split="train", on_boundary=True):
 def test_a_changed_judge_moves_the_policy_where_acts_tie(records):
     reference = runs(records, JUDGES, "exact")
     tied = apart(reference, runs(records, CHANGED, "exact"))
-    first, second = (
-        runs(records, r, "exact") for r in (UNTIED, UNTIED | {"boundary_refuse": 0.1})
-    )
+    first, second = (runs(records, r, "exact") for r in (UNTIED, UNTIED | {"boundary_refuse": 0.1}))
     assert bootstrap_interval(tied - apart(first, second))[0] > 0
 
 

@@ -21,10 +21,7 @@ def distances(study, **of):
     cells = {(beta, bonus) for beta, bonus, _ in records if bonus}
     return {
         (beta, bonus): np.array(
-            [
-                policy_distance(records[beta, 0.0, s], records[beta, bonus, s]).lower
-                for s in SEEDS
-            ]
+            [policy_distance(records[beta, 0.0, s], records[beta, bonus, s]).lower for s in SEEDS]
         )
         for beta, bonus in cells
     }
@@ -48,7 +45,9 @@ def test_sampled_runs_move_with_the_bonus_and_stay_near_the_bound():
         assert sample.mean() < ceiling + 0.15
 
 
-@pytest.mark.parametrize(("study", "bonus"), [("alignment", "boundary_help"), ("instruction", "boxed")])
+@pytest.mark.parametrize(
+    ("study", "bonus"), [("alignment", "boundary_help"), ("instruction", "boxed")]
+)
 def test_more_temperature_moves_less(study, bonus):
     """At one bonus the distance falls from the coldest to the warmest temperature."""
     records = {

@@ -5,7 +5,7 @@ from typer.testing import CliRunner
 
 from companion.cli import app
 from companion.errors import CompanionError
-from companion.rlhf import get_task
+from companion.rlhf import TASKS, TIERS, get_task
 from companion.rlhf.commands import parse_settings, read_grid
 
 SETTINGS = [f"--set={name}={value}" for name, value in {**SIZES, "trainer": "exact"}.items()]
@@ -19,6 +19,18 @@ def test_run_says_what_it_runs_on_and_what_came_out(lab, task):
     assert f"{task}, tier tiny, on CPU, float32" in first
     assert first.split()[0] == last.split()[0]
     assert any(label in last for label in get_task(task).labels)
+
+
+def test_help_names_every_task_and_tier():
+    shown = CliRunner().invoke(app, ["run", "--help"], env={"COLUMNS": "200"}).output
+    assert [name for name in (*TASKS, *TIERS) if name not in shown] == []
+
+
+def test_unknown_field_is_answered_by_the_list_of_fields(lab):
+    done = CliRunner().invoke(app, ["run", "deceptive", "--root", str(lab), "--set", "stps=3"])
+    assert isinstance(done.exception, CompanionError)
+    assert "stps: no such field, only" in str(done.exception)
+    assert " steps," in str(done.exception)
 
 
 def test_settings_are_yaml():

@@ -8,6 +8,8 @@ from companion.rlhf.records import close_record, read_record
 from companion.rlhf.studies import (
     archive,
     bootstrap_interval,
+    live_check,
+    mean_and_interval,
     merged,
     next_run_interval,
     read_study,
@@ -41,6 +43,38 @@ def test_bootstrap_repeats_itself_and_shrinks_to_a_constant():
 def test_refuses_what_has_no_interval(interval, values):
     with pytest.raises(ValueError, match="two or more finite"):
         interval(values)
+
+
+def test_mean_stands_with_its_bootstrap_interval():
+    values = [0.1, 0.25, 0.4]
+    low, high = bootstrap_interval(values)
+    assert mean_and_interval(values) == f"0.250 [{low:.3f}, {high:.3f}]"
+
+
+RECORDED = [0.90, 0.91, 0.92, 0.93, 0.94]
+
+
+def test_live_check_lets_a_run_of_the_same_recipe_pass():
+    low, high = next_run_interval(RECORDED)
+    line = live_check("share", RECORDED, 0.92)
+    assert (line["now"], line["expected from"], line["to"]) == (0.92, low, min(high, 1.0))
+
+
+@pytest.mark.parametrize("drifted", [0.5, 1.01])
+def test_live_check_stops_a_run_that_drifted(drifted):
+    with pytest.raises(CompanionError, match=r"^share: now .* by the recorded runs$"):
+        live_check("share", RECORDED, drifted)
+
+
+@pytest.mark.parametrize("now", [0.2, 0.5])
+def test_live_check_refuses_an_interval_that_tells_nothing(now):
+    with pytest.raises(CompanionError, match=r"^share: expected 0 to 1, too wide"):
+        live_check("share", [0.1, 0.9, 0.2, 0.8, 0.5], now)
+
+
+def test_live_check_measures_width_by_what_is_possible():
+    with pytest.raises(CompanionError, match="too wide"):
+        live_check("gain", RECORDED, 0.92, possible=(0.9, 1.0))
 
 
 def test_a_folder_without_records_is_an_error(tmp_path):
@@ -81,3 +115,8 @@ def test_merged_classes_carry_the_mass_of_their_completions(record):
     assert np.exp(whole.start_logprob) == pytest.approx(2 * np.exp(-1 / 3))
     apart = merged(table, lambda completion: completion)
     pd.testing.assert_frame_equal(apart, table[apart.columns])
+
+
+def test_live_check_expects_nothing_of_another_tier():
+    line = live_check("share", [0.4, 0.41], 0.9, tier="gpu")
+    assert line == {"compared": "share", "now": 0.9, "expected from": "–", "to": "–"}

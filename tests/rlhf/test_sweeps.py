@@ -15,7 +15,6 @@ from small_runs import SIZES, small
 from companion.errors import CompanionError
 from companion.rlhf import Experiment, read_record, run, sweep
 from companion.rlhf.policies import new_policy, pretrained, word_tokenizer
-from companion.rlhf.sweeps import prepare_start
 
 GRID = {
     "base": {"task": "deceptive", "trainer": "exact", **SIZES},
@@ -98,6 +97,17 @@ def test_ray_sweep_survives_the_death_of_a_node(tmp_path, monkeypatch):
     assert set(stamps(tmp_path)) == {e.id for e in experiments()}
 
 
+def test_ray_without_a_cluster_is_one_line(tmp_path, monkeypatch):
+    import ray
+
+    def nothing_runs(**_):
+        raise ConnectionError("Could not find any running Ray instance.")
+
+    monkeypatch.setattr(ray, "init", nothing_runs)  # the test above may have one running beside
+    with pytest.raises(CompanionError, match="no Ray cluster found"):
+        sweep([small()], tmp_path, backend="ray", progress=False)
+
+
 TWO_PROCESSES = """
 import sys
 import torch.distributed as group
@@ -128,16 +138,25 @@ def test_two_processes_train_one_record(tmp_path):
     assert record.provenance["processes"] == 2
 
 
-def test_interrupted_run_goes_on_from_its_checkpoint(lab, tmp_path, monkeypatch):
+@pytest.mark.parametrize(
+    ("trainer", "every"),
+    [("grpo", 2), ("grpo", 3), ("rloo", 3)],  # two steps are an epoch
+)
+def test_interrupted_run_ends_where_a_run_in_one_piece_ends(
+    lab, tmp_path, monkeypatch, trainer, every
+):
     from companion.rlhf.training import Monitor
 
-    experiment = small(steps=4, checkpoint_every=2, eval_every=1, seed=5)
-    shutil.copytree(prepare_start(experiment.start, lab), tmp_path / "starts" / experiment.start.id)
+    experiment = small(
+        trainer=trainer, beta=0.1, steps=every + 2, checkpoint_every=every, eval_every=1, seed=5
+    )
+    whole = run(experiment, lab)
+    shutil.copytree(lab / "starts" / experiment.start.id, tmp_path / "starts" / experiment.start.id)
     write = Monitor.write
 
     def interrupted(self, step, *rest):
         write(self, step, *rest)
-        if step == 3:
+        if step == every + 1:
             raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
@@ -145,14 +164,17 @@ def test_interrupted_run_goes_on_from_its_checkpoint(lab, tmp_path, monkeypatch)
         with pytest.raises(KeyboardInterrupt):
             run(experiment, tmp_path)
     part = tmp_path / f"{experiment.id}.part"
-    assert [p.name for p in part.glob("trainer/checkpoint-*")] == ["checkpoint-2"]
+    assert [p.name for p in part.glob("trainer/checkpoint-*")] == [f"checkpoint-{every}"]
+    (part / "trainer" / f"checkpoint-{every + 1}").mkdir()  # killed while writing it
     steps = []
     with monkeypatch.context() as patch:
         patch.setattr(Monitor, "write", lambda m, s, *r: (steps.append(s), write(m, s, *r)))
         resumed = run(experiment, tmp_path)
-    assert steps == [3, 4]
-    assert resumed.metrics["step"].tolist() == [0, 1, 2, 3, 4]
-    assert resumed.provenance["resumed_at"] == 2
+    assert steps == [every + 1, every + 2]
+    assert resumed.provenance["resumed_at"] == every
+    assert resumed.distribution.equals(whole.distribution)
+    measured = [column for column in whole.metrics if column != "seconds"]
+    assert resumed.metrics[measured].equals(whole.metrics[measured])
 
 
 def test_unwritable_root_is_one_line(tmp_path):

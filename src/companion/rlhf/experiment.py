@@ -33,7 +33,8 @@ class Spec(BaseModel):
         try:
             super().__init__(**fields)
         except ValidationError as error:
-            raise CompanionError(f"{type(self).__name__}: {_first_problem(error)}") from None
+            problem = _first_problem(error, type(self).model_fields)
+            raise CompanionError(f"{type(self).__name__}: {problem}") from None
 
     @property
     def id(self) -> str:
@@ -49,9 +50,11 @@ class Spec(BaseModel):
         return fields
 
 
-def _first_problem(error: ValidationError) -> str:
+def _first_problem(error: ValidationError, fields: Iterable[str]) -> str:
     problem = error.errors()[0]
     where = ".".join(str(part) for part in problem["loc"])
+    if problem["type"] == "extra_forbidden":
+        return f"{where}: no such field, only {', '.join(sorted(fields))}"
     message = str(problem["msg"]).removeprefix("Value error, ")
     return f"{where}: {message} (got {problem['input']!r})" if where else message
 
@@ -211,6 +214,17 @@ class Experiment(Spec, Scale):
             _check_masses(f"routes.{row}", weights, set(self.rewards))
         for kind in kinds if self.routes else ():
             matching_route(self.routes or {}, kind)
+
+    def at_tier(self, tier: str) -> "Experiment":
+        """The same question at the sizes of another tier; ``beta`` belongs to the question.
+
+        Raises:
+            CompanionError: if there is no such tier.
+        """
+        if tier == self.tier:
+            return self
+        question = self.model_dump(exclude=set(Scale.model_fields) - {"beta"})
+        return Experiment(**question | {"tier": tier})
 
     @property
     def prompts(self) -> tuple[str, ...]:

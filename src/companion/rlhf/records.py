@@ -64,8 +64,7 @@ class Record:
     def provenance(self) -> dict[str, Any]:
         """Commit, lock, device, versions, seeds, wall and processor time in seconds.
 
-        ``resumed_at`` is the step of the checkpoint an interrupted run went on from: trl does not
-        draw the same samples then as a run in one piece.
+        ``resumed_at`` is the step of the checkpoint an interrupted run went on from.
         """
         return json.loads((self.path / "provenance.json").read_text())
 

@@ -17,7 +17,7 @@ import torch
 from companion.rlhf.experiment import LEARNED, Experiment, matching_route
 from companion.rlhf.tasks import get_task
 
-_GATE = "gate.json"
+GATE = "gate.json"
 Scorer = Callable[[Sequence[str], Sequence[str]], list[float]]
 
 
@@ -108,11 +108,11 @@ class Rewards:
 
     def save(self, checkpoint: Path) -> None:
         """Write the gate beside a checkpoint."""
-        (checkpoint / _GATE).write_text(json.dumps(self._routes))
+        (checkpoint / GATE).write_text(json.dumps(self._routes))
 
     def restore(self, checkpoint: Path) -> None:
         """Take the gate up where a checkpoint left it."""
-        self._routes = json.loads((checkpoint / _GATE).read_text())
+        self._routes = json.loads((checkpoint / GATE).read_text())
 
     def table(self, prompts: Sequence[str], completions: Sequence[Sequence[str]]) -> torch.Tensor:
         """Scores before weights and routes, shape (components, prompts, completions)."""

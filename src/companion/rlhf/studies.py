@@ -75,6 +75,19 @@ def bootstrap_interval(
     return float(low), float(high)
 
 
+def mean_and_interval(values: ArrayLike) -> str:
+    """Mean over seeds and its 95 % bootstrap interval, as a table shows them: mean [low, high].
+
+    Args:
+        values: (seeds,) one number a seed; for paired comparisons the differences.
+
+    Raises:
+        ValueError: as ``bootstrap_interval`` does.
+    """
+    low, high = bootstrap_interval(values)
+    return f"{_sample(values).mean():.3f} [{low:.3f}, {high:.3f}]"
+
+
 def next_run_interval(values: ArrayLike, level: float = 0.99) -> tuple[float, float]:
     """Interval in which one more run of the same recipe falls (Student's prediction interval).
 
@@ -89,6 +102,43 @@ def next_run_interval(values: ArrayLike, level: float = 0.99) -> tuple[float, fl
     quantile = stats.t.ppf((1 + level) / 2, sample.size - 1)
     reach = quantile * sample.std(ddof=1) * np.sqrt(1 + 1 / sample.size)
     return float(sample.mean() - reach), float(sample.mean() + reach)
+
+
+def live_check(
+    name: str,
+    recorded: ArrayLike,
+    now: float,
+    possible: tuple[float, float] = (0.0, 1.0),
+    tier: str = "tiny",
+) -> dict[str, str | float]:
+    """A line of the table that compares a run made now with the recorded ones.
+
+    Args:
+        name: what is compared.
+        recorded: (seeds,) what the recorded runs of the same recipe measured.
+        now: what the new run measures.
+        possible: the least and the greatest value there is.
+        tier: of the new run. The records are of tier ``tiny`` and say nothing of another.
+
+    Returns:
+        ``{"compared": name, "now": now, "expected from": low, "to": high}``, the interval of
+        ``next_run_interval`` cut to what is possible; at another tier dashes in its place.
+
+    Raises:
+        CompanionError: if the run falls outside; or if the interval takes up half of what is
+            possible, since a run that went wrong could then fall inside.
+    """
+    if tier != "tiny":
+        return {"compared": name, "now": now, "expected from": "–", "to": "–"}
+    least, greatest = possible
+    low, high = next_run_interval(recorded)
+    low, high = max(low, least), min(high, greatest)
+    expected = f"expected {low:.4g} to {high:.4g}"
+    if high - low > (greatest - least) / 2:
+        raise CompanionError(f"{name}: {expected}, too wide to tell anything")
+    if not low <= now <= high:
+        raise CompanionError(f"{name}: now {now:.4g}, {expected} by the recorded runs")
+    return {"compared": name, "now": now, "expected from": low, "to": high}
 
 
 def _sample(values: ArrayLike) -> np.ndarray:

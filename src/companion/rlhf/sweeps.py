@@ -38,6 +38,12 @@ _MISSING = "{}: not installed; install policy-cliff-companion[cluster]"
 def run(experiment: Experiment, root: Path | str = "runs", progress: bool = False) -> Record:
     """The record of an experiment below ``root``; trains it unless it is there and whole.
 
+    A run that was interrupted goes on from its last checkpoint (``checkpoint_every``); without one
+    it begins again. On the CPU either way ends bit for bit where a run in one piece ends, on the
+    same machine with the same versions; generation by vLLM repeats no samples. Where a checkpoint
+    falls between two measurements, the averages that trl logs next (reward, loss) cover the steps
+    after it alone.
+
     Args:
         experiment: what to run.
         root: folder of the records.
@@ -139,24 +145,24 @@ def _preparations(experiments: Iterable[Experiment], root: Path) -> list[Job]:
 
 def _train_into(experiment: Experiment, root: Path, path: Path, progress: bool) -> None:
     from companion.rlhf.policies import quiet
-    from companion.rlhf.training import train
+    from companion.rlhf.training import checkpoint_step, train
 
     wall, cpu = time.monotonic(), time.process_time()
     start = prepare_start(experiment.start, root)
     model = experiment.reward_model
     reward_model = prepare_reward_model(model, root) if model else None
     part = path.with_suffix(".part")
-    resumed_at = _checkpoint(part)
+    checkpoint = _checkpoint(part)
     _first(partial(_part_folder, experiment, part))
     with quiet(offline=True, threads=1 if experiment.accelerator == "cpu" else None):
-        train(experiment, start, reward_model, part, progress and _rank() == 0)
+        train(experiment, start, reward_model, part, progress and _rank() == 0, checkpoint)
         _wait()
         if _rank() == 0:
             device = _measure(experiment, start, part)
             facts = {
                 "device": device,
                 "processes": _processes(),
-                "resumed_at": resumed_at,
+                "resumed_at": checkpoint and checkpoint_step(checkpoint),
                 "wall_seconds": round(time.monotonic() - wall, 3),
                 "cpu_seconds": round(time.process_time() - cpu, 3),
             }
@@ -189,10 +195,13 @@ def _part_folder(experiment: Experiment, part: Path) -> None:
     (part / "experiment.json").write_text(experiment.model_dump_json(indent=1) + "\n")
 
 
-def _checkpoint(part: Path) -> int | None:
-    """Step of the last checkpoint that an interrupted run left."""
-    steps = [int(p.name.rsplit("-", 1)[1]) for p in part.glob("trainer/checkpoint-*")]
-    return max(steps, default=None)
+def _checkpoint(part: Path) -> Path | None:
+    """The last whole checkpoint that an interrupted run left; the gate is written last of all."""
+    from companion.rlhf.rewards import GATE
+    from companion.rlhf.training import checkpoint_step
+
+    whole = [gate.parent for gate in part.glob(f"trainer/checkpoint-*/{GATE}")]
+    return max(whole, key=checkpoint_step, default=None)
 
 
 def _finished(path: Path) -> Record | None:
@@ -228,9 +237,15 @@ def _on_ray(tasks: Sequence[Job], unit: str, gpus: float, progress: bool) -> Non
             "ray: not installed; install policy-cliff-companion[cluster]"
         ) from None
     if not ray.is_initialized():
-        ray.init(address="auto", log_to_driver=False)
+        try:
+            ray.init(address="auto", log_to_driver=False)
+        except ConnectionError:
+            raise CompanionError(
+                "backend: no Ray cluster found; start one (ray start --head) or set RAY_ADDRESS"
+            ) from None
 
-    # A run whose node dies leaves no record, so that it can simply begin again elsewhere.
+    # A run whose node dies leaves no record, so that it can simply begin again elsewhere. joblib's
+    # Ray backend waits for ever for workers on a dead node, and runs a pool of one without its GPU.
     @ray.remote(num_cpus=1, num_gpus=gpus, max_retries=-1)
     def work(task: Job) -> None:
         task()

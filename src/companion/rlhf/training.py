@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 from datasets import Dataset
+from torch.utils.data import Sampler
 from tqdm.auto import tqdm
 from transformers import (
     PreTrainedModel,
@@ -17,7 +18,6 @@ from transformers import (
     TrainerCallback,
     set_seed,
 )
-from transformers.trainer_utils import get_last_checkpoint
 from trl import GRPOConfig, GRPOTrainer, RLOOConfig, RLOOTrainer
 
 from companion.rlhf.experiment import Experiment
@@ -92,11 +92,12 @@ def train(
     reward_model: Path | None,
     folder: Path,
     progress: bool = False,
+    checkpoint: Path | None = None,
 ) -> None:
-    """Train from the policy saved in ``start``.
+    """Train from the policy saved in ``start``, or go on from a checkpoint that trl wrote.
 
-    The trained policy goes to ``folder/policy``, metrics to ``folder/metrics.jsonl`` as they come.
-    A run that left a checkpoint in ``folder/trainer`` goes on from there.
+    The trained policy goes to ``folder/policy``, metrics to ``folder/metrics.jsonl`` as they come,
+    checkpoints to ``folder/trainer``.
     """
     exact = experiment.trainer == "exact"
     device = pick_hardware(experiment.accelerator).device if exact else "cpu"
@@ -110,7 +111,7 @@ def train(
             policy.save_pretrained(folder / "policy")
             tokenizer.save_pretrained(folder / "policy")
         else:
-            _train_by_sampling(experiment, policy, tokenizer, rewards, monitor, folder)
+            _train_by_sampling(experiment, policy, tokenizer, rewards, monitor, folder, checkpoint)
 
 
 def _train_by_sampling(
@@ -120,20 +121,42 @@ def _train_by_sampling(
     rewards: Rewards,
     monitor: Monitor,
     folder: Path,
+    checkpoint: Path | None,
 ) -> None:
     callbacks = [_Log(monitor, rewards)]
     trainer = sampling_trainer(experiment, policy, tokenizer, rewards, folder, callbacks)
-    output = folder / "trainer"
-    checkpoint = get_last_checkpoint(str(output)) if output.is_dir() else None
     if checkpoint is None:
         monitor.write(0, policy, {})
     else:
-        monitor.resume(int(checkpoint.rsplit("-", 1)[1]))
-        rewards.restore(Path(checkpoint))
-    trainer.train(resume_from_checkpoint=checkpoint)
+        monitor.resume(checkpoint_step(checkpoint))
+        rewards.restore(checkpoint)
+        _replay_orders(trainer, checkpoint_step(checkpoint) * experiment.batch_size)
+    trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
     if monitor.step < experiment.steps:
         monitor.write(experiment.steps, policy, rewards.gate())
     trainer.save_model(str(folder / "policy"))
+
+
+def checkpoint_step(checkpoint: Path) -> int:
+    """The step after which trl wrote a checkpoint; its folder's name says so."""
+    return int(checkpoint.name.rsplit("-", 1)[1])
+
+
+def _replay_orders(trainer: GRPOTrainer | RLOOTrainer, completions: int) -> None:
+    """Make a resumed run see the prompts in the order of a run in one piece.
+
+    transformers restores everything else, but trl's sampler begins its shuffles anew: draw those of
+    the epochs that came before ``completions``.
+    """
+    make = trainer._get_train_sampler
+
+    def replayed(dataset: Dataset | None = None) -> Sampler:
+        sampler: Any = make(dataset)
+        for _ in range(completions // len(sampler)):
+            next(iter(sampler))
+        return sampler
+
+    trainer._get_train_sampler = replayed  # type: ignore[method-assign]
 
 
 def sampling_trainer(
