@@ -19,6 +19,7 @@ def test_run_says_what_it_runs_on_and_what_came_out(lab, task):
     assert f"{task}, tier tiny, on CPU, float32" in first
     assert first.split()[0] == last.split()[0]
     assert any(label in last for label in get_task(task).labels)
+    assert done.stdout.splitlines()[-1] == f"recorded in {lab / first.split()[0]}"
 
 
 def test_help_names_every_task_and_tier():

@@ -44,7 +44,7 @@ def test_last_picture_is_the_same_every_time_and_says_what_it_shows(tmp_path):
     assert pictures[0] == pictures[1]
     assert live.data.groupby("name").step.max().tolist() == [4, 4]
     assert live.alt == (
-        "probability of honest over the steps of training, one line a run. "
+        "Probability of honest over the steps of training, one line a run. "
         "seed 0: one run, ending at 0.40. seed 1: one run, ending at 0.40."
     )
     assert "left" not in live.figure.axes[0].get_title(loc="left")
@@ -114,6 +114,6 @@ def test_notebook_keeps_one_picture_that_shows_every_run_to_its_end(lab, tmp_pat
     (shown,) = notebook.cells[0].outputs
     assert shown.output_type == "display_data"
     assert "image/png" in shown.data
-    assert shown.data["text/plain"].startswith("probability of honest over the steps")
+    assert shown.data["text/plain"].startswith("Probability of honest over the steps")
     drawn = json.loads(notebook.cells[1].outputs[0].text)
     assert sorted(drawn["step"].values()) == sorted([*range(21)] * 2)

@@ -15,6 +15,7 @@ from small_runs import SIZES, small
 from companion.errors import CompanionError
 from companion.rlhf import Experiment, read_record, run, sweep
 from companion.rlhf.policies import new_policy, pretrained, word_tokenizer
+from companion.rlhf.sweeps import _on_ray
 
 GRID = {
     "base": {"task": "deceptive", "trainer": "exact", **SIZES},
@@ -69,13 +70,20 @@ def test_ray_sweep_survives_the_death_of_a_node(tmp_path, monkeypatch):
 
     monkeypatch.setenv("RAY_worker_niceness", "0")  # a busy machine starves them otherwise
     cluster = Cluster(
-        initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False}
+        initialize_head=True,
+        head_node_args={"num_cpus": 1, "num_gpus": 1, "include_dashboard": False},
     )
-    second = cluster.add_node(num_cpus=1)
+    second = cluster.add_node(num_cpus=1)  # the GPU is one in name alone
     ray.init(address=cluster.address, log_to_driver=False)
     try:
         cluster.wait_for_nodes()
         assert len(ray.nodes()) == 2
+
+        def note_the_gpus():
+            (tmp_path / "gpus").write_text(str(ray.get_gpu_ids()))
+
+        _on_ray([note_the_gpus], "job", gpus=1, progress=False)
+        assert (tmp_path / "gpus").read_text() != "[]"
 
         def kill_half_way():
             while len(stamps(tmp_path)) < 3:

@@ -27,7 +27,9 @@ def run_task(task: str, tier: str, settings: list[str], root: Path) -> None:
     experiment = Experiment(task=task, tier=tier, **fields)
     hardware = pick_hardware(experiment.accelerator)
     print(f"{experiment.id}  {task}, tier {tier}, on {hardware.description}", flush=True)
-    report(run(experiment, root, progress=True))
+    record = run(experiment, root, progress=True)
+    report(record)
+    print(f"recorded in {record.path}")
 
 
 def run_grid(

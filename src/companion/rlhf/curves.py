@@ -103,6 +103,7 @@ class LiveCurves:
         ends = self.data.groupby("run", sort=False).last().groupby("name", sort=False).value
         label = " ".join(self._label.split())
         groups = [f"{name}: {_range(values)}." for name, values in ends]
+        label = label[:1].upper() + label[1:]
         return " ".join([f"{label} over the steps of training, one line a run.", *groups])
 
     def show(self, other: object) -> None:

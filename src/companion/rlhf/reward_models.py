@@ -16,11 +16,11 @@ from trl import RewardConfig, RewardTrainer
 
 from companion.rlhf.experiment import RewardModel
 from companion.rlhf.policies import encode, policy_config, word_tokenizer
-from companion.rlhf.sft import quiet_arguments
+from companion.rlhf.sft import Bar, quiet_arguments
 from companion.rlhf.tasks import get_task
 
 
-def train_reward_model(spec: RewardModel, folder: Path) -> None:
+def train_reward_model(spec: RewardModel, folder: Path, progress: bool = False) -> None:
     """Train a reward model on preferences and write it, with its tokenizer, to ``folder``."""
     task = get_task(spec.task)
     assert task.preferences is not None
@@ -28,13 +28,13 @@ def train_reward_model(spec: RewardModel, folder: Path) -> None:
     torch.manual_seed(spec.seed)
     config = policy_config("llama", spec.hidden_size, spec.layers, tokenizer)
     config.num_labels = 1
+    config.initializer_range = spec.initializer_range
     model = AutoModelForSequenceClassification.from_config(config)
     pairs = task.preferences(spec.pairs, spec.seed, spec.bias)
+    texts = {(prompt, reply) for prompt, *replies in pairs for reply in replies}
+    ids = {text: _ids(tokenizer, *text) for text in texts}
     rows = [
-        {
-            "chosen_ids": _ids(tokenizer, prompt, chosen),
-            "rejected_ids": _ids(tokenizer, prompt, rejected),
-        }
+        {"chosen_ids": ids[prompt, chosen], "rejected_ids": ids[prompt, rejected]}
         for prompt, chosen, rejected in pairs
     ]
     trainer = RewardTrainer(
@@ -50,6 +50,7 @@ def train_reward_model(spec: RewardModel, folder: Path) -> None:
         ),
         train_dataset=Dataset.from_list(rows),
         processing_class=tokenizer,
+        callbacks=[Bar("reward model", spec.steps, progress)],
     )
     trainer.remove_callback(PrinterCallback)
     trainer.train()

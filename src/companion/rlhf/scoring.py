@@ -5,16 +5,20 @@ which every node attends to the prompt and to its own ancestors only, so a prefi
 completions share is computed once.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
+from typing import TypeVar
 
 import pandas as pd
 import torch
+from tqdm.auto import tqdm
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from companion.rlhf.policies import encode
 from companion.rlhf.tasks import SPLITS, get_task
+
+T = TypeVar("T")
 
 _PROMPTS_PER_PASS = 64
 _LOGITS_PER_PASS = 2**27  # 1 GiB in double precision
@@ -158,11 +162,17 @@ class Scorer:
         ]
 
 
+def slow_bar(prompts: Sequence[T], name: str, progress: bool) -> Iterator[T]:
+    """Go through prompts; a bar appears where that takes seconds, as running programs does."""
+    return iter(tqdm(prompts, desc=name, unit="prompt", delay=2, disable=not progress))
+
+
 def distribution_table(
     task_name: str,
     tokenizer: PreTrainedTokenizerBase,
     start: PreTrainedModel,
     final: PreTrainedModel,
+    progress: bool = False,
 ) -> pd.DataFrame:
     """All completions of all prompts of a task with their log-probabilities under two policies.
 
@@ -177,7 +187,9 @@ def distribution_table(
         columns = [torch.cat(scorer.log_probabilities(p)).cpu() for p in (start, final)]
     rows = [
         (split, prompt, text, task.behaviour(prompt, text))
-        for (split, prompt), texts in zip(asked, completions, strict=True)
+        for (split, prompt), texts in zip(
+            slow_bar(asked, "labels", progress), completions, strict=True
+        )
         for text in texts
     ]
     table = pd.DataFrame(rows, columns=["split", "prompt", "completion", "label"])

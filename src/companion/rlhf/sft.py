@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from datasets import Dataset
-from transformers import PreTrainedTokenizerBase, PrinterCallback
+from tqdm.auto import tqdm
+from transformers import PreTrainedTokenizerBase, PrinterCallback, TrainerCallback
 from trl import SFTConfig, SFTTrainer
 
 from companion.errors import CompanionError
@@ -31,6 +32,21 @@ def quiet_arguments(folder: Path, seed: int, accelerator: str) -> dict[str, Any]
     }
 
 
+class Bar(TrainerCallback):
+    """A progress bar that a trainer moves with every step."""
+
+    def __init__(self, name: str, steps: int, shown: bool) -> None:
+        self._bar = tqdm(desc=name, total=steps, unit="step", disable=not shown)
+
+    def on_step_end(self, *_: Any, **__: Any) -> None:
+        """Move on by one."""
+        self._bar.update()
+
+    def on_train_end(self, *_: Any, **__: Any) -> None:
+        """Leave the bar as it stands."""
+        self._bar.close()
+
+
 def per_process(batch_size: int) -> int:
     """This process's share of a batch.
 
@@ -43,7 +59,7 @@ def per_process(batch_size: int) -> int:
     return batch_size // processes
 
 
-def train_start(start: Start, folder: Path) -> None:
+def train_start(start: Start, folder: Path, progress: bool = False) -> None:
     """Train a policy on demonstrations and write it, with its tokenizer, to ``folder``.
 
     Raises:
@@ -71,6 +87,7 @@ def train_start(start: Start, folder: Path) -> None:
         ),
         train_dataset=Dataset.from_list([_example(tokenizer, *pair) for pair in pairs]),
         processing_class=tokenizer,
+        callbacks=[Bar("supervised start", start.steps, progress)],
     )
     trainer.remove_callback(PrinterCallback)
     trainer.train()

@@ -47,7 +47,7 @@ def run(experiment: Experiment, root: Path | str = "runs", progress: bool = Fals
     Args:
         experiment: what to run.
         root: folder of the records.
-        progress: show a bar of training steps.
+        progress: show a bar of training steps, for the supervised start, too.
 
     Raises:
         CompanionError: if ``root`` cannot be written, or the machine lacks what the run needs.
@@ -95,24 +95,24 @@ def sweep(
     return [read_record(root / e.id) for e in wanted]
 
 
-def prepare_start(start: Start, root: Path | str) -> Path:
+def prepare_start(start: Start, root: Path | str, progress: bool = False) -> Path:
     """Folder of a supervised policy below ``root``; trains it unless it is there."""
 
     def train(folder: Path) -> None:
         from companion.rlhf.sft import train_start
 
-        train_start(start, folder)
+        train_start(start, folder, progress)
 
     return _prepare(start, Path(root) / "starts", train, offline=start.model is None)
 
 
-def prepare_reward_model(model: RewardModel, root: Path | str) -> Path:
+def prepare_reward_model(model: RewardModel, root: Path | str, progress: bool = False) -> Path:
     """Folder of a reward model below ``root``; trains it unless it is there."""
 
     def train(folder: Path) -> None:
         from companion.rlhf.reward_models import train_reward_model
 
-        train_reward_model(model, folder)
+        train_reward_model(model, folder, progress)
 
     return _prepare(model, Path(root) / "reward_models", train, offline=True)
 
@@ -148,17 +148,18 @@ def _train_into(experiment: Experiment, root: Path, path: Path, progress: bool) 
     from companion.rlhf.training import checkpoint_step, train
 
     wall, cpu = time.monotonic(), time.process_time()
-    start = prepare_start(experiment.start, root)
+    progress = progress and _rank() == 0
+    start = prepare_start(experiment.start, root, progress)
     model = experiment.reward_model
-    reward_model = prepare_reward_model(model, root) if model else None
+    reward_model = prepare_reward_model(model, root, progress) if model else None
     part = path.with_suffix(".part")
     checkpoint = _checkpoint(part)
     _first(partial(_part_folder, experiment, part))
     with quiet(offline=True, threads=1 if experiment.accelerator == "cpu" else None):
-        train(experiment, start, reward_model, part, progress and _rank() == 0, checkpoint)
+        train(experiment, start, reward_model, part, progress, checkpoint)
         _wait()
         if _rank() == 0:
-            device = _measure(experiment, start, part)
+            device = _measure(experiment, start, part, progress)
             facts = {
                 "device": device,
                 "processes": _processes(),
@@ -171,7 +172,7 @@ def _train_into(experiment: Experiment, root: Path, path: Path, progress: bool) 
     _wait()
 
 
-def _measure(experiment: Experiment, start: Path, part: Path) -> str:
+def _measure(experiment: Experiment, start: Path, part: Path, progress: bool) -> str:
     """Write the exact distribution and drop what the record does not keep."""
     from companion.rlhf.hardware import pick_hardware
     from companion.rlhf.policies import load
@@ -180,7 +181,7 @@ def _measure(experiment: Experiment, start: Path, part: Path) -> str:
     hardware = pick_hardware(experiment.accelerator)
     before, tokenizer = load(start, hardware.device)
     after, _ = load(part / "policy", hardware.device)
-    table = distribution_table(experiment.task, tokenizer, before, after)
+    table = distribution_table(experiment.task, tokenizer, before, after, progress)
     table.to_parquet(part / "distribution.parquet", index=False)
     shutil.rmtree(part / "trainer", ignore_errors=True)
     if not experiment.keep_policy:

@@ -25,7 +25,7 @@ from companion.rlhf.hardware import pick_hardware
 from companion.rlhf.policies import load
 from companion.rlhf.reward_models import LearnedReward
 from companion.rlhf.rewards import Rewards
-from companion.rlhf.scoring import Scorer
+from companion.rlhf.scoring import Scorer, slow_bar
 from companion.rlhf.sft import per_process, quiet_arguments
 from companion.rlhf.tasks import get_task
 
@@ -44,9 +44,8 @@ class Monitor:
         prompts = experiment.prompts
         completions = [task.completions(p) for p in prompts]
         self.scorer = Scorer(tokenizer, prompts, completions)
-        self._labels = [
-            [task.behaviour(p, c) for c in cs] for p, cs in zip(prompts, completions, strict=True)
-        ]
+        asked = zip(slow_bar(prompts, "labels", not bar.disable), completions, strict=True)
+        self._labels = [[task.behaviour(p, c) for c in cs] for p, cs in asked]
         self._names = task.labels
         self._path = path
         self._bar = bar
@@ -104,7 +103,9 @@ def train(
     policy, tokenizer = load(start, device)  # trl moves its policy itself
     rewards = Rewards(experiment, LearnedReward(reward_model) if reward_model else None)
     set_seed(experiment.seed)
-    with tqdm(total=experiment.steps, unit="step", disable=not progress) as bar:
+    with tqdm(
+        desc=experiment.trainer, total=experiment.steps, unit="step", disable=not progress
+    ) as bar:
         monitor = Monitor(experiment, tokenizer, folder / "metrics.jsonl", bar)
         if exact:
             _train_exactly(experiment, policy, rewards, monitor)
