@@ -8,7 +8,7 @@ import pytest
 
 from companion.data import data_path
 from companion.rlhf import get_task
-from companion.rlhf.studies import bootstrap_interval, read_study
+from companion.rlhf.studies import bootstrap_interval, next_run_interval, read_study
 from companion.rlhf.tasks.alignment import features
 
 SEEDS = (10, 11, 12, 13, 14)
@@ -158,3 +158,9 @@ def test_boundary_requests_are_lost_whatever_the_labels():
             table = record.split("train").set_index("prompt").loc[boundary]
             good = [right(*pair) for pair in zip(table.index, table.completion, strict=True)]
             assert np.exp(table.logprob[good]).sum() / len(boundary) < 0.05
+
+
+def test_live_part_would_notice_another_reward():
+    """What the page's live part watches of the debiased control excludes every run with a tie."""
+    low, _ = next_run_interval([share(r, right, False) for r in records(0.0)])
+    assert max(share(r, right, False) for r in records(1.0)) < low
