@@ -21,7 +21,7 @@ def mapped():
 def saved():
     """The figures that notebooks save."""
     text = "".join(path.read_text() for path in NOTEBOOKS.glob("*.md"))
-    return re.findall(r'\bsave\(\s*\w+,\s*"([a-z0-9-]+)"', text)
+    return re.findall(r'\bsave\(\s*[\w.]+,\s*"([a-z0-9-]+)"', text)
 
 
 def test_every_figure_stands_on_the_map():

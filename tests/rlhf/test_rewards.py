@@ -1,11 +1,13 @@
 import math
 
 import pytest
+from safetensors.torch import load_file
 from small_runs import small
 
 from companion.errors import CompanionError
 from companion.rlhf import Experiment, get_task, run
 from companion.rlhf.experiment import RewardModel
+from companion.rlhf.reward_models import train_reward_model
 from companion.rlhf.rewards import Rewards
 
 TASK = get_task("alignment")
@@ -126,6 +128,53 @@ def test_learned_reward_model_learns_the_bias_of_its_annotators(lab):
     for act in ("refuse", "yes"):
         sure, shy = (score(prompts, [f"{t} {act}"] * len(prompts)) for t in ("surely", "perhaps"))
         assert sum(a > b for a, b in zip(sure, shy, strict=True)) > 0.9 * len(prompts)
+
+
+def test_reward_model_takes_the_seed_of_the_start_unless_given():
+    model = {"task": "alignment", "bias": {}}
+    made = align(rewards={"learned": 1.0}, reward_model=model, sft_seed=3)
+    assert made.reward_model.seed == 3
+    made = align(rewards={"learned": 1.0}, reward_model=model | {"seed": 5}, sft_seed=3)
+    assert made.reward_model.seed == 5
+
+
+def test_first_weights_count_in_the_id_where_they_differ_from_the_default():
+    def experiment(**fields):
+        model = {"task": "alignment", "bias": {}, **fields}
+        return align(rewards={"learned": 1.0}, reward_model=model)
+
+    assert experiment().id == "1c9558cac6ae"  # as it was before the field came
+    assert experiment(initializer_range=0.1).id != experiment().id
+
+
+@pytest.mark.parametrize("width", [0.02, 0.2])
+def test_first_weights_of_a_reward_model_have_the_asked_for_spread(tmp_path, width):
+    spec = RewardModel(
+        task="alignment",
+        bias={},
+        pairs=8,
+        steps=1,
+        batch_size=4,
+        learning_rate=1e-9,
+        initializer_range=width,
+    )
+    train_reward_model(spec, tmp_path)
+    weights = load_file(tmp_path / "model.safetensors")["model.embed_tokens.weight"]
+    assert float(weights.std()) == pytest.approx(width, rel=0.1)
+
+
+def test_learned_reward_starts_at_the_worst_reply_and_pays_nothing_else():
+    def learned(prompts, completions):
+        return [len(c) - 20.0 for c in completions]
+
+    model = {"task": "alignment", "bias": {}}
+    rewards = Rewards(align(rewards={"learned": 1.0}, reward_model=model), learned)
+    replies = TASK.completions(SAFE)
+    scores = rewards.scores("learned", [SAFE] * len(replies), replies)
+    shortest = min(map(len, replies))
+    assert scores == [len(c) - shortest for c in replies]
+    nonsense = "surely surely surely surely surely surely"
+    assert rewards.scores("learned", [SAFE, FACT], [nonsense, "surely warn indeed yes"]) == [0, 0]
 
 
 def test_experiment_with_everything_round_trips():

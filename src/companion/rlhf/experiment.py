@@ -39,11 +39,15 @@ class Spec(BaseModel):
     @property
     def id(self) -> str:
         """What names this specification's folder: equal fields, equal id."""
+        return content_id(self._identity())
+
+    def _identity(self) -> dict[str, Any]:
         fields = self.model_dump(mode="json")
+        fields |= {name: value._identity() for name, value in self if isinstance(value, Spec)}
         for name in self.LATER:
             if fields[name] == type(self).model_fields[name].default:
                 del fields[name]
-        return content_id(fields)
+        return fields
 
 
 def _first_problem(error: ValidationError, fields: Iterable[str]) -> str:
@@ -84,8 +88,12 @@ class RewardModel(Spec):
         bias: strength of each of the annotators' biases, in units of the oracle's range.
         pairs: number of preferences.
         steps, batch_size, learning_rate, hidden_size, layers: how it is trained.
+        initializer_range: standard deviation of its first weights. What transformers takes, 0.02,
+            suits large models; at tiny sizes training then starts on a long plateau.
         seed: of weights and preferences.
     """
+
+    LATER: ClassVar[frozenset[str]] = frozenset({"initializer_range"})
 
     task: str
     bias: dict[str, float]
@@ -95,6 +103,7 @@ class RewardModel(Spec):
     learning_rate: float = Field(default=3e-3, gt=0)
     hidden_size: int = Field(default=64, ge=8)
     layers: int = Field(default=2, ge=1)
+    initializer_range: float = Field(default=0.02, gt=0, le=1)
     seed: int = Field(default=0, ge=0)
 
     @model_validator(mode="after")
@@ -117,7 +126,8 @@ class Experiment(Spec, Scale):
         trainer: ``grpo`` and ``rloo`` sample and are trl's; ``exact`` follows the expected
             gradient over all completions of the grammar, with no sampling noise.
         rewards: weight of each named reward component; ``learned`` is the ``reward_model``.
-        reward_model: what to train on preferences first, if ``rewards`` names it.
+        reward_model: what to train on preferences first, if ``rewards`` names it; where its
+            ``seed`` is left out it takes ``sft_seed``.
         routes: w_k(s): by class of prompt (a prefix of its kind, ``*`` for any), the weight of
             each component; each row sums to 1. ``None`` pays every component everywhere.
         gate_rate: rate at which a learned gate moves the routes towards what pays (negative:
@@ -170,6 +180,8 @@ class Experiment(Spec, Scale):
             filled["seed"] = filled.get("sft_seed", 0)
         if filled.get("traces") is None and "task" in filled:
             filled["traces"] = dict(get_task(filled["task"]).traces)
+        if isinstance(filled.get("reward_model"), dict):
+            filled["reward_model"] = {"seed": filled.get("sft_seed", 0), **filled["reward_model"]}
         return filled
 
     @model_validator(mode="after")

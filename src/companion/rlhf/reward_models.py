@@ -28,13 +28,13 @@ def train_reward_model(spec: RewardModel, folder: Path, progress: bool = False) 
     torch.manual_seed(spec.seed)
     config = policy_config("llama", spec.hidden_size, spec.layers, tokenizer)
     config.num_labels = 1
+    config.initializer_range = spec.initializer_range
     model = AutoModelForSequenceClassification.from_config(config)
     pairs = task.preferences(spec.pairs, spec.seed, spec.bias)
+    texts = {(prompt, reply) for prompt, *replies in pairs for reply in replies}
+    ids = {text: _ids(tokenizer, *text) for text in texts}
     rows = [
-        {
-            "chosen_ids": _ids(tokenizer, prompt, chosen),
-            "rejected_ids": _ids(tokenizer, prompt, rejected),
-        }
+        {"chosen_ids": ids[prompt, chosen], "rejected_ids": ids[prompt, rejected]}
         for prompt, chosen, rejected in pairs
     ]
     trainer = RewardTrainer(

@@ -40,10 +40,21 @@ class Rewards:
     def scores(self, name: str, prompts: Sequence[str], completions: Sequence[str]) -> list[float]:
         """Scores by one component, before weights and routes."""
         if name == LEARNED:
-            assert self._learned is not None
-            return self._learned(prompts, completions)
+            return self._learned_scores(prompts, completions)
         pairs = zip(prompts, completions, strict=True)
         return [self._task.judge(name, p, c).score for p, c in pairs]
+
+    def _learned_scores(self, prompts: Sequence[str], completions: Sequence[str]) -> list[float]:
+        """The reward model's scores, above that of the worst reply to the same prompt.
+
+        Preferences leave a constant per prompt free and say nothing of texts that are no reply.
+        These earn 0, as they do from every other component.
+        """
+        assert self._learned is not None
+        replies = {p: self._task.completions(p) for p in dict.fromkeys(prompts)}
+        floors = {p: min(self._learned([p] * len(cs), cs)) for p, cs in replies.items()}
+        scores = zip(prompts, completions, self._learned(prompts, completions), strict=True)
+        return [s - floors[p] if c in replies[p] else 0.0 for p, c, s in scores]
 
     def route(self, name: str, prompt: str) -> float:
         """w_k(s); 1 where nothing is routed."""
