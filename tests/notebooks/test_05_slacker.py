@@ -92,6 +92,28 @@ def test_pressure_on_thoughts_removes_what_is_caught_and_leaves_the_rest_tied():
     assert min(max(m["honest"], m["hidden"]) for m in pressed) > 0.9
 
 
+def test_from_a_candid_agent_pressure_moves_cheating_into_hiding():
+    """A tenth for the open way, and no pressure, is the control: nothing is hidden there."""
+    ends = {True: [], False: []}
+    for record in read_study(data_path("runs/05_pressure_open")):
+        ends["monitor" in record.experiment.rewards].append(record)
+    caught, hidden = (
+        {
+            pressed: np.array([r.masses("train")[kind] for r in runs])
+            for pressed, runs in ends.items()
+        }
+        for kind in ("open", "hidden")
+    )
+    assert caught[False].min() > 0.9
+    assert caught[True].max() < 0.05
+    assert hidden[False].max() < 0.05
+    by_start = [
+        np.mean([r.masses("train")["hidden"] for r in ends[True] if r.experiment.sft_seed == s])
+        for s in SEEDS
+    ]
+    assert bootstrap_interval(np.array(by_start) - hidden[False].mean())[0] > 0
+
+
 def test_direction_matters_more_than_size():
     """A weight on deeds at any size ends honest; on thoughts alone most starts end in hiding."""
     masses = {

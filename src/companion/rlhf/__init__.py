@@ -14,6 +14,8 @@ A notebook needs five names::
     runs[0].masses("train")     # honest, open, hidden, wrong, other
     policy_distance(runs[0], runs[1]).lower     # exact total variation; .upper ends its bracket
 
+``with curves.LiveCurves(plan, "mass/hidden", name): sweep(plan)`` draws them while they train.
+
 Equal ``sft_seed`` means an equal supervised start; ``seed`` (by default the same number) varies
 the reinforcement learning alone, so ``Experiment(..., sft_seed=0, seed=1)`` against ``seed=0``
 is the noise floor, and two rewards at equal seeds are a same-seed pair.
