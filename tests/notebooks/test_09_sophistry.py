@@ -8,6 +8,7 @@ import pytest
 
 from companion.data import data_path
 from companion.rlhf import get_task
+from companion.rlhf.evaluator import judged
 from companion.rlhf.studies import bootstrap_interval, next_run_interval, read_study
 from companion.rlhf.tasks.alignment import features
 
@@ -110,8 +111,8 @@ def test_recipe_is_the_first_that_passed_the_pilot():
 @every_trainer
 def test_debiased_labels_make_truth_rise_whoever_is_right(how):
     for writer in (True, False):
-        rise = change(records(0.0, **how), right, writer)
-        assert bootstrap_interval(rise)[0] > 0
+        grown = change(records(0.0, **how), right, writer)
+        assert bootstrap_interval(grown)[0] > 0
 
 
 @pytest.mark.parametrize("beta", [0.0, 0.05])
@@ -164,3 +165,31 @@ def test_live_part_would_notice_another_reward():
     """What the page's live part watches of the debiased control excludes every run with a tie."""
     low, _ = next_run_interval([share(r, right, False) for r in records(0.0)])
     assert max(share(r, right, False) for r in records(1.0)) < low
+
+
+def rise(records, quantity, split="train"):
+    """(seeds,) change by training of what the charmed evaluator approves, of truth, of error."""
+    pairs = [judged(r, split) for r in records]
+    return np.array([after[quantity] - before[quantity] for before, after in pairs])
+
+
+@pytest.mark.parametrize("agreement", [1.0, 0.5])
+def test_too_short_a_training_on_biased_labels_makes_sophists_with_or_without_a_tie(agreement):
+    short = records(agreement, learning=SHORT)
+    assert bootstrap_interval(rise(short, "approval"))[0] > 0
+    assert bootstrap_interval(rise(short, "truth"))[1] < 0
+    assert bootstrap_interval(rise(short, "error"))[0] > 0
+
+
+def test_signs_of_the_paper_on_unseen_requests_vanish_without_bias():
+    tie, free = records(1.0), records(0.0)
+    assert bootstrap_interval(rise(tie, "approval", "test"))[0] > 0
+    assert bootstrap_interval(rise(tie, "truth", "test"))[1] < 0
+    assert bootstrap_interval(rise(tie, "error", "test"))[0] > 0
+    assert bootstrap_interval(rise(free, "truth", "test"))[0] > 0
+    assert bootstrap_interval(rise(free, "error", "test"))[0] < 0
+
+
+def test_the_tie_tells_in_sampled_runs_only_once_they_are_long():
+    few, many = (by_writer(records(1.0, trainer="grpo", steps=steps)) for steps in (STEPS, LONGER))
+    assert np.abs(few).max() < 0.05 < bootstrap_interval(many)[0]
