@@ -8,7 +8,7 @@ import pytest
 
 from companion.data import data_path
 from companion.rlhf import get_task
-from companion.rlhf.evaluator import judged
+from companion.rlhf.evaluator import judged, right
 from companion.rlhf.studies import bootstrap_interval, next_run_interval, read_study
 from companion.rlhf.tasks.alignment import features
 
@@ -48,10 +48,6 @@ def runs():
 
 def records(agreement, learning=LONG, trainer="exact", beta=0.0, steps=STEPS):
     return [runs()[trainer, beta, steps, agreement, learning, seed] for seed in SEEDS]
-
-
-def right(prompt, completion):
-    return TASK.judge("oracle", prompt, completion).score == 1
 
 
 def flattering(prompt, completion):
