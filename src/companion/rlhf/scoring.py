@@ -186,11 +186,11 @@ def distribution_table(
     with torch.no_grad():
         columns = [torch.cat(scorer.log_probabilities(p)).cpu() for p in (start, final)]
     rows = [
-        (split, prompt, text, task.behaviour(prompt, text))
+        (split, prompt, text, label)
         for (split, prompt), texts in zip(
             slow_bar(asked, "labels", progress), completions, strict=True
         )
-        for text in texts
+        for text, label in zip(texts, task.behaviours([prompt] * len(texts), texts), strict=True)
     ]
     table = pd.DataFrame(rows, columns=["split", "prompt", "completion", "label"])
     return table.assign(start_logprob=columns[0].numpy(), logprob=columns[1].numpy())

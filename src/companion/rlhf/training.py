@@ -45,7 +45,7 @@ class Monitor:
         completions = [task.completions(p) for p in prompts]
         self.scorer = Scorer(tokenizer, prompts, completions)
         asked = zip(slow_bar(prompts, "labels", not bar.disable), completions, strict=True)
-        self._labels = [[task.behaviour(p, c) for c in cs] for p, cs in asked]
+        self._labels = [task.behaviours([p] * len(cs), cs) for p, cs in asked]
         self._names = task.labels
         self._path = path
         self._bar = bar
