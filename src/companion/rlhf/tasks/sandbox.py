@@ -101,7 +101,7 @@ def run_program(program: Program) -> Report:
     """
     (found,) = run_programs([program])
     if isinstance(found, Refused):
-        raise found
+        raise Refused(str(found))  # a new one: the cached one would collect tracebacks
     return found
 
 
@@ -119,18 +119,25 @@ def run_programs(
         CompanionError: if this machine cannot run programs.
     """
     requests = [_request(program) for program in programs]
-    missing = [r for r in dict.fromkeys(requests) if r not in _FOUND]
-    found = {r: _FOUND[r] for r in requests if r in _FOUND}
-    if missing:
-        deadline = time.monotonic() + seconds
-        servers = _servers()
-        with ThreadPoolExecutor(servers.size) as threads:
-            done = threads.map(servers.judge, missing, itertools.repeat(deadline))
-            for request, answer in zip(missing, done, strict=True):
-                found[request] = answer
-                if not isinstance(answer, OutOfTurn):
-                    _FOUND.put(request, answer)
+    found = {r: answer for r in requests if (answer := _FOUND.get(r)) is not None}
+    missing = [r for r in dict.fromkeys(requests) if r not in found]
+    for request, answer in zip(missing, _judge_all(missing, seconds), strict=True):
+        found[request] = answer
+        if not isinstance(answer, OutOfTurn):
+            _FOUND.put(request, answer)
     return [found[request] for request in requests]
+
+
+def _judge_all(requests: Sequence[bytes], seconds: float) -> list[Report | Refused]:
+    if not requests:
+        return []
+    deadline = time.monotonic() + seconds
+    servers = _servers()
+    threads = ThreadPoolExecutor(servers.size)
+    try:
+        return list(threads.map(servers.judge, requests, itertools.repeat(deadline)))
+    finally:
+        threads.shutdown(cancel_futures=True)
 
 
 def fence() -> str:
@@ -152,11 +159,8 @@ class _Cache:
     def __init__(self) -> None:
         self._kept: OrderedDict[bytes, Report | Refused] = OrderedDict()
 
-    def __contains__(self, request: bytes) -> bool:
-        return request in self._kept
-
-    def __getitem__(self, request: bytes) -> Report | Refused:
-        return self._kept[request]
+    def get(self, request: bytes) -> Report | Refused | None:
+        return self._kept.get(request)
 
     def put(self, request: bytes, answer: Report | Refused) -> None:
         self._kept[request] = answer
