@@ -1,9 +1,3 @@
-from pathlib import Path
+from small_runs import lab
 
-import pytest
-
-
-@pytest.fixture(scope="session")
-def lab(tmp_path_factory) -> Path:
-    """Folder of records shared by the session, so that a start is trained once."""
-    return tmp_path_factory.mktemp("lab")
+__all__ = ["lab"]

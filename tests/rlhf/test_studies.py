@@ -89,6 +89,7 @@ def record(tmp_path):
     part.mkdir()
     (part / "experiment.json").write_text(experiment.model_dump_json())
     (part / "metrics.jsonl").write_text('{"step": 0}\n')
+    (part / "provenance.json").write_text('{"id": "run"}')
     rows = [(s, "p", c, "right", -1 / 3, -2 / 3) for s in ("train", "test") for c in "ab"]
     columns = ["split", "prompt", "completion", "label", "start_logprob", "logprob"]
     table = pd.DataFrame(rows, columns=columns)

@@ -4,13 +4,12 @@ import itertools
 from pathlib import Path
 from typing import Any, Literal
 
-import yaml
-
 from companion.errors import CompanionError
 from companion.rlhf.experiment import Experiment
 from companion.rlhf.hardware import pick_hardware
 from companion.rlhf.records import Record, start_distance
-from companion.rlhf.sweeps import run, sweep
+from companion.rlhf.sweeps import SweepFailed, run, sweep
+from companion.strict_yaml import read_yaml
 
 Backend = Literal["processes", "ray"]
 _DEFAULT_REWARDS = {
@@ -23,7 +22,11 @@ _DEFAULT_REWARDS = {
 
 def run_task(task: str, tier: str, settings: list[str], root: Path) -> None:
     """Train one experiment and print what came out."""
-    fields = {"rewards": _DEFAULT_REWARDS.get(task, {}), **parse_settings(settings)}
+    given = parse_settings(settings)
+    for name in ("task", "tier"):
+        if name in given:
+            raise CompanionError(f"--set {name}: the command line names it already")
+    fields = {"rewards": _DEFAULT_REWARDS.get(task, {}), **given}
     experiment = Experiment(task=task, tier=tier, **fields)
     hardware = pick_hardware(experiment.accelerator)
     print(f"{experiment.id}  {task}, tier {tier}, on {hardware.description}", flush=True)
@@ -35,8 +38,17 @@ def run_task(task: str, tier: str, settings: list[str], root: Path) -> None:
 def run_grid(
     file: Path, root: Path, jobs: int | None, backend: Backend, gpus_per_run: float
 ) -> None:
-    """Train a grid of experiments and print one line for each."""
-    records = sweep(read_grid(file), root, jobs, backend=backend, gpus_per_run=gpus_per_run)
+    """Train a grid of experiments and print one line for each.
+
+    Raises:
+        SweepFailed: if some failed, after a line for each of the others.
+    """
+    try:
+        records = sweep(read_grid(file), root, jobs, backend=backend, gpus_per_run=gpus_per_run)
+    except SweepFailed as failed:
+        for record in failed.records:
+            report(record)
+        raise
     for record in records:
         report(record)
 
@@ -45,17 +57,16 @@ def parse_settings(settings: list[str]) -> dict[str, Any]:
     """Read ``field=value`` settings, values as YAML.
 
     Raises:
-        CompanionError: if one has no ``=`` or its value is not YAML.
+        CompanionError: if one has no ``=``, its value is not YAML, or a field is set twice.
     """
     fields: dict[str, Any] = {}
     for setting in settings:
         name, separator, value = setting.partition("=")
-        if not separator:
-            raise CompanionError(f"--set {setting}: not of the form FIELD=VALUE")
-        try:
-            fields[name] = yaml.safe_load(value)
-        except yaml.YAMLError:
-            raise CompanionError(f"--set {setting}: the value is not YAML") from None
+        if not (separator and name.isidentifier()):
+            raise CompanionError(f"--set {setting!r}: not of the form FIELD=VALUE")
+        if name in fields:
+            raise CompanionError(f"--set {name}: given twice")
+        fields[name] = read_yaml(value, f"--set {name}")
     return fields
 
 
@@ -66,23 +77,34 @@ def read_grid(file: Path) -> list[Experiment]:
         CompanionError: if the file cannot be read or is not of that form.
     """
     try:
-        content = yaml.safe_load(file.read_text())
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        text = file.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
         reason = str(error).splitlines()[0]
         raise CompanionError(f"{file}: cannot be read: {reason}") from None
+    content = read_yaml(text, str(file))
     if not isinstance(content, dict) or not set(content) <= {"base", "grid"}:
         raise CompanionError(f"{file}: must hold 'base' and 'grid', nothing else")
     base, grid = content.get("base") or {}, content.get("grid") or {}
     if not (isinstance(base, dict) and isinstance(grid, dict)):
         raise CompanionError(f"{file}: 'base' and 'grid' must be mappings")
-    if not all(isinstance(values, list) for values in grid.values()):
-        raise CompanionError(f"{file}: every entry of 'grid' must be a list")
+    if not all(isinstance(values, list) and values for values in grid.values()):
+        raise CompanionError(f"{file}: every entry of 'grid' must be a list that is not empty")
+    if not (base or grid):
+        raise CompanionError(f"{file}: holds no experiment")
+    for name in (*base, *grid):
+        if not isinstance(name, str):
+            raise CompanionError(f"{file}: {name!r} is no name of a field")
+        if name in base and name in grid:
+            raise CompanionError(f"{file}: {name!r} stands in both 'base' and 'grid'")
     combinations = itertools.product(*grid.values())
     return [Experiment(**base, **dict(zip(grid, values, strict=True))) for values in combinations]
 
 
 def report(record: Record) -> None:
     """Print one line: id, rewards, distance from the start, behaviour masses."""
+    if record.diverged_at is not None:
+        print(f"{record.path.name}  {record.experiment.rewards}  diverged at {record.diverged_at}")
+        return
     distance = start_distance(record)
     masses = "  ".join(f"{label} {mass:.3f}" for label, mass in record.masses().items())
     print(

@@ -35,7 +35,12 @@ def total_variation(p: np.ndarray, q: np.ndarray) -> tuple[float, float]:
 
     Returns:
         ``(½(Σ|p - q| + |p' - q'|), ½(Σ|p - q| + p' + q'))`` with p', q' the missing masses.
+
+    Raises:
+        ValueError: if a probability is no number, as those of a policy that diverged.
     """
+    if not (np.isfinite(p).all() and np.isfinite(q).all()):
+        raise ValueError("p, q: not all probabilities are finite numbers")
     rest_p, rest_q = max(0.0, 1 - float(p.sum())), max(0.0, 1 - float(q.sum()))
     inside = float(np.abs(p - q).sum())
     return (inside + abs(rest_p - rest_q)) / 2, min(1.0, (inside + rest_p + rest_q) / 2)
@@ -75,17 +80,25 @@ def kl_optimum(
 
     Returns:
         The table with ``logprob`` replaced by the optimum's.
+
+    Raises:
+        ValueError: if ``beta`` is not > 0, a completion of a prompt stands twice, or a
+            log-probability is no number.
     """
-    if not beta > 0:
-        raise ValueError(f"beta: must be > 0, is {beta}")
+    if not (beta > 0 and np.isfinite(beta)):
+        raise ValueError(f"beta: must be > 0 and finite, is {beta}")
+    if start.duplicated(["prompt", "completion"]).any():
+        raise ValueError("start: a completion of a prompt stands twice")
+    reference = start["start_logprob"].to_numpy(dtype=float)
+    if np.isnan(reference).any():
+        raise ValueError("start: a log-probability is not a number")
     family = get_task(task)
     pairs = zip(start["prompt"], start["completion"], strict=True)
     reward = np.array([family.reward(rewards, p, c) for p, c in pairs])
-    tilted = start["start_logprob"].to_numpy() + reward / beta
-    table = start.assign(logprob=tilted)
-    for _, index in start.groupby("prompt", sort=False).groups.items():
-        mass = np.exp(start.loc[index, "start_logprob"].to_numpy()).sum()
+    tilted = reference + reward / beta
+    # By position: the labels of an index may repeat, as in tables that were concatenated.
+    for rows in start.groupby("prompt", sort=False).indices.values():
+        mass = np.exp(reference[rows]).sum()
         rest = np.log(max(1 - mass, np.finfo(float).tiny))
-        total = np.logaddexp.reduce(np.append(table.loc[index, "logprob"].to_numpy(), rest))
-        table.loc[index, "logprob"] -= total
-    return table
+        tilted[rows] -= np.logaddexp.reduce(np.append(tilted[rows], rest))
+    return start.assign(logprob=tilted)

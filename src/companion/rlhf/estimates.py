@@ -43,7 +43,13 @@ def estimated_distance(
         split: prompts to ask.
         samples: completions per prompt, even.
         seed: of the samples.
+
+    Raises:
+        CompanionError: if a record kept no policy, or its policy diverged.
+        ValueError: for an odd number of samples, or fewer than two.
     """
+    if samples < 2 or samples % 2:
+        raise ValueError(f"samples: must be even and >= 2, is {samples}")
     prompts = get_task(a.experiment.task).prompts[split]
     length = a.experiment.max_new_tokens
     with quiet(offline=True, threads=1), torch.no_grad():
@@ -74,8 +80,14 @@ def mixture_terms(
 
 
 def empirical_bernstein(terms: Sequence[float], confidence: float = 0.95) -> Estimate:
-    """Mean of independent terms in [0, 1] with the interval of Maurer and Pontil (2009, Thm 4)."""
-    values = np.asarray(terms)
+    """Mean of independent terms in [0, 1] with the interval of Maurer and Pontil (2009, Thm 4).
+
+    Raises:
+        ValueError: for fewer than two terms, or terms that are not in [0, 1].
+    """
+    values = np.asarray(terms, dtype=float)
+    if values.ndim != 1 or len(values) < 2 or not ((values >= 0) & (values <= 1)).all():
+        raise ValueError("terms: must be two or more numbers in [0, 1]")
     n, mean = len(values), float(values.mean())
     log = math.log(4 / (1 - confidence))
     half = math.sqrt(2 * values.var(ddof=1) * log / n) + 7 * log / (3 * (n - 1))
@@ -117,6 +129,8 @@ def _both(
     for record in (a, b):
         if not record.experiment.keep_policy:
             raise CompanionError(f"{record.path}: kept no policy; run with keep_policy=True")
+        if record.diverged_at is not None:
+            raise CompanionError(f"{record.path}: diverged at step {record.diverged_at}")
     first, tokenizer = load(a.path / "policy")
     second, _ = load(b.path / "policy")
     return (first.eval(), second.eval()), tokenizer

@@ -26,7 +26,7 @@ class Spec(BaseModel):
     differ from their default, so that earlier records keep theirs.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
     LATER: ClassVar[frozenset[str]] = frozenset()
 
     def __init__(self, **fields: Any) -> None:
@@ -108,8 +108,12 @@ class RewardModel(Spec):
 
     @model_validator(mode="after")
     def _check(self) -> "RewardModel":
-        if get_task(self.task).preferences is None:
+        task = get_task(self.task)
+        if task.preferences is None:
             raise ValueError(f"task: {self.task!r} has no preferences")
+        for name in self.bias:
+            if task.biases and name not in task.biases:
+                raise ValueError(f"bias: no {name!r}, only {', '.join(task.biases)}")
         return self
 
 
@@ -150,6 +154,8 @@ class Experiment(Spec, Scale):
         {"model", "accelerator", "adam_beta2", "checkpoint_every", "vllm"}
     )
 
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
     task: str
     tier: str = "tiny"
     trainer: Literal["grpo", "rloo", "exact"] = "grpo"
@@ -173,15 +179,18 @@ class Experiment(Spec, Scale):
     @classmethod
     def _fill(cls, fields: dict[str, Any]) -> dict[str, Any]:
         tier = fields.get("tier", "tiny")
-        if tier not in TIERS:
+        if not isinstance(tier, str) or tier not in TIERS:
             raise ValueError(f"tier: no {tier!r}, only {', '.join(TIERS)}")
         filled = {**TIERS[tier].model_dump(), **fields}
         if filled.get("seed") is None:
             filled["seed"] = filled.get("sft_seed", 0)
         if filled.get("traces") is None and "task" in filled:
             filled["traces"] = dict(get_task(filled["task"]).traces)
-        if isinstance(filled.get("reward_model"), dict):
-            filled["reward_model"] = {"seed": filled.get("sft_seed", 0), **filled["reward_model"]}
+        model = filled.get("reward_model")
+        if isinstance(model, dict):
+            if not all(isinstance(name, str) for name in model):
+                raise ValueError("reward_model: names of fields are texts")
+            filled["reward_model"] = {"seed": filled.get("sft_seed", 0), **model}
         return filled
 
     @model_validator(mode="after")
@@ -196,6 +205,7 @@ class Experiment(Spec, Scale):
                 raise ValueError(f"rewards: weight of {name!r} is {weight}")
         if (LEARNED in self.rewards) != (self.reward_model is not None):
             raise ValueError("reward_model: needed if and only if rewards name 'learned'")
+        self._check_kinds()
         self._check_routes()
         _check_masses("traces", self.traces, set(task.traces))
         if self.batch_size % self.group_size:
@@ -203,6 +213,16 @@ class Experiment(Spec, Scale):
                 f"batch_size: {self.batch_size} is not divisible by group_size {self.group_size}"
             )
         return self
+
+    def _check_kinds(self) -> None:
+        """Each name of a class of prompts has to be the beginning of one."""
+        task = get_task(self.task)
+        kinds = sorted({task.kind(p) for prompts in task.prompts.values() for p in prompts})
+        named = [("leave_out", kind) for kind in self.leave_out]
+        named += [("routes", row) for row in self.routes or {} if row != "*"]
+        for field, name in named:
+            if not name or not any(kind.startswith(name) for kind in kinds):
+                raise ValueError(f"{field}: no prompts of kind {name!r}, only {', '.join(kinds)}")
 
     def _check_routes(self) -> None:
         if self.gate_rate and not self.routes:

@@ -13,7 +13,7 @@ import subprocess
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -28,6 +28,7 @@ from companion.rlhf.tasks import Task, get_task
 
 CHECKSUMS = "checksums.json"
 _PACKAGE = Path(__file__).parents[1]
+_FILES = ("experiment.json", "metrics.jsonl", "distribution.parquet", "provenance.json")
 _LIBRARIES = ("torch", "transformers", "trl", "numpy")
 
 
@@ -60,6 +61,11 @@ class Record:
         """
         return pd.read_parquet(self.path / "distribution.parquet")
 
+    @property
+    def diverged_at(self) -> int | None:
+        """The step at which the policy's probabilities ceased to be numbers, if they did."""
+        return self.provenance.get("diverged_at")
+
     @cached_property
     def provenance(self) -> dict[str, Any]:
         """Commit, lock, device, versions, seeds, wall and processor time in seconds.
@@ -72,12 +78,19 @@ class Record:
         """The part of ``distribution`` that is about one split.
 
         Raises:
-            CompanionError: if the record has none of that name.
+            CompanionError: if the record has none of that name, or its policy diverged.
         """
         table = self.distribution[self.distribution["split"] == name]
         if table.empty:
             raise CompanionError(f"split: record {self.path.name} has no {name!r}")
-        return table.reset_index(drop=True)
+        return self._sound(table).reset_index(drop=True)
+
+    def _sound(self, table: pd.DataFrame) -> pd.DataFrame:
+        """A table whose log-probabilities are numbers: sums would take others for nothing."""
+        if table[["start_logprob", "logprob"]].isna().any(axis=None):
+            when = "" if self.diverged_at is None else f" at step {self.diverged_at}"
+            raise CompanionError(f"record {self.experiment.id}: its policy diverged{when}")
+        return table
 
     def masses(self, split: str = "train", policy: str = "final") -> pd.Series:
         """Exact probability of each behaviour label, averaged over the prompts of a split.
@@ -101,7 +114,7 @@ class Record:
         scores = {}
         for evaluation in task.evaluations:
             rows = self.distribution["prompt"].isin(evaluation.prompts)
-            table = self.distribution[rows]
+            table = self._sound(self.distribution[rows])
             scores[evaluation.name] = _mean_score(task, table, evaluation.component, policy)
         return pd.Series(scores, dtype=float)
 
@@ -131,29 +144,57 @@ def read_record(path: Path) -> Record:
     """Open a record after comparing every file with its checksum.
 
     Raises:
+        CorruptRecord: if a file is missing, changed, or was never listed, or if the folder's name
+            is that of another experiment.
+    """
+    check_files(path, _FILES)
+    record = Record(path)
+    found = record.provenance.get("id")
+    if path.name != found:
+        raise CorruptRecord(f"{path}: holds the record of another run, {found}")
+    return record
+
+
+def check_files(folder: Path, needed: Iterable[str]) -> None:
+    """Compare a folder's files with their checksums.
+
+    Args:
+        folder: closed by ``close_record`` or ``write_checksums``.
+        needed: names that have to be among those listed.
+
+    Raises:
         CorruptRecord: if a file is missing, changed, or was never listed.
     """
     try:
-        listed = json.loads((path / CHECKSUMS).read_text())
-    except (OSError, ValueError):
-        raise CorruptRecord(f"{path}: no readable {CHECKSUMS}") from None
+        listed = dict(json.loads((folder / CHECKSUMS).read_text()))
+    except (OSError, ValueError, TypeError):
+        raise CorruptRecord(f"{folder}: no readable {CHECKSUMS}") from None
+    for name in needed:
+        if name not in listed:
+            raise CorruptRecord(f"{folder}: {CHECKSUMS} does not list {name}")
     for name, digest in listed.items():
-        file = path / name
+        file = folder / name
         if not file.is_file() or _sha256(file) != digest:
             raise CorruptRecord(f"{file}: missing or changed since it was written")
-    return Record(path)
+
+
+def write_checksums(folder: Path) -> None:
+    """List all files of a folder with their checksums; written last, and whole or not at all."""
+    files = sorted(p for p in folder.rglob("*") if p.is_file() and p.name != CHECKSUMS)
+    sums = {p.relative_to(folder).as_posix(): _sha256(p) for p in files}
+    half = folder / f"{CHECKSUMS}.part"
+    half.write_text(json.dumps(sums, indent=1) + "\n")
+    os.replace(half, folder / CHECKSUMS)
 
 
 def close_record(part: Path, final: Path) -> None:
-    """Write the checksums of a finished run and give its folder the final name."""
-    files = sorted(p for p in part.rglob("*") if p.is_file())
-    sums = {p.relative_to(part).as_posix(): _sha256(p) for p in files}
-    (part / CHECKSUMS).write_text(json.dumps(sums, indent=1) + "\n")
+    """Write the checksums of a finished folder and give it its final name."""
+    write_checksums(part)
     os.replace(part, final)
 
 
 def set_aside(path: Path) -> Path:
-    """Move a corrupt record out of the way, keeping it; returns where it went."""
+    """Move what is corrupt out of the way, keeping it; returns where it went."""
     aside = path.with_name(f"{path.name}.corrupt-{time.time_ns()}")
     os.replace(path, aside)
     return aside
@@ -166,7 +207,7 @@ def write_provenance(path: Path, experiment: Experiment, facts: dict[str, Any]) 
         "commit": _commit(),
         "lock_sha256": _lock(),
         "source_sha256": source_digest(),
-        "versions": {name: version(name) for name in _LIBRARIES},
+        "versions": versions(),
         "python": platform.python_version(),
         "seed": experiment.seed,
         "sft_seed": experiment.sft_seed,
@@ -174,6 +215,12 @@ def write_provenance(path: Path, experiment: Experiment, facts: dict[str, Any]) 
     path.write_text(json.dumps(origin | facts, indent=1) + "\n")
 
 
+def versions() -> dict[str, str]:
+    """Of the libraries that a run's numbers depend on."""
+    return {name: version(name) for name in _LIBRARIES}
+
+
+@cache
 def source_digest() -> str:
     """SHA-256 over the laboratory's own source files."""
     return _digest(sorted((_PACKAGE / "rlhf").rglob("*.py")))
@@ -197,11 +244,25 @@ def _lock() -> str | None:
 
 
 def _commit() -> str | None:
+    """The commit that the package's checkout stands at, marked if files of it differ from that."""
     if "COMPANION_COMMIT" in os.environ:
         return os.environ["COMPANION_COMMIT"]
-    command = ["git", "-C", str(_PACKAGE), "rev-parse", "HEAD"]
+    root = _PACKAGE.parents[1]
+    if not (root / ".git").exists():
+        return None  # installed, perhaps into somebody else's checkout
+    head = _git(root, "rev-parse", "HEAD")
+    changed = _git(root, "status", "--porcelain", "--", "src", "constraints.txt")
+    return None if head is None or changed is None else head + ("-dirty" if changed else "")
+
+
+def _git(root: Path, *arguments: str) -> str | None:
+    """What git answers about a checkout, whoever owns it and whatever repository is set."""
+    command = ["git", "-c", f"safe.directory={root}", "-C", str(root), *arguments]
+    settings = {k: v for k, v in os.environ.items() if not k.startswith("GIT_")}
     try:
-        done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=10)
+        done = subprocess.run(
+            command, capture_output=True, text=True, check=True, timeout=10, env=settings
+        )
     except (OSError, subprocess.SubprocessError):
         return None
     return done.stdout.strip()

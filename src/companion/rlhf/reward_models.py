@@ -16,7 +16,7 @@ from trl import RewardConfig, RewardTrainer
 
 from companion.rlhf.experiment import RewardModel
 from companion.rlhf.policies import encode, policy_config, word_tokenizer
-from companion.rlhf.sft import Bar, quiet_arguments
+from companion.rlhf.sft import Bar, check_weights, quiet_arguments
 from companion.rlhf.tasks import get_task
 
 
@@ -54,6 +54,7 @@ def train_reward_model(spec: RewardModel, folder: Path, progress: bool = False) 
     )
     trainer.remove_callback(PrinterCallback)
     trainer.train()
+    check_weights(model, f"reward model {spec.id}")
     trainer.save_model(str(folder))
     shutil.rmtree(folder / "trainer", ignore_errors=True)
 

@@ -14,6 +14,7 @@ from typing import Any
 
 import torch
 
+from companion.errors import CompanionError
 from companion.rlhf.experiment import LEARNED, Experiment, matching_route
 from companion.rlhf.tasks import get_task
 
@@ -38,10 +39,20 @@ class Rewards:
         self.weights = dict(experiment.rewards)
 
     def scores(self, name: str, prompts: Sequence[str], completions: Sequence[str]) -> list[float]:
-        """Scores by one component, before weights and routes."""
+        """Scores by one component, before weights and routes.
+
+        Raises:
+            CompanionError: if a score is not a finite number; trl would take it for none at all.
+        """
         if name == LEARNED:
-            return self._learned_scores(prompts, completions)
-        return [verdict.score for verdict in self._task.judge_all(name, prompts, completions)]
+            scores = self._learned_scores(prompts, completions)
+        else:
+            verdicts = self._task.judge_all(name, prompts, completions)
+            scores = [verdict.score for verdict in verdicts]
+        for prompt, score in zip(prompts, scores, strict=True):
+            if not math.isfinite(score):
+                raise CompanionError(f"rewards: {name!r} gives {score} for prompt {prompt!r}")
+        return scores
 
     def _learned_scores(self, prompts: Sequence[str], completions: Sequence[str]) -> list[float]:
         """The reward model's scores, above that of the worst reply to the same prompt.

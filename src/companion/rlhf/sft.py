@@ -5,9 +5,15 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+import torch
 from datasets import Dataset
 from tqdm.auto import tqdm
-from transformers import PreTrainedTokenizerBase, PrinterCallback, TrainerCallback
+from transformers import (
+    PreTrainedModel,
+    PreTrainedTokenizerBase,
+    PrinterCallback,
+    TrainerCallback,
+)
 from trl import SFTConfig, SFTTrainer
 
 from companion.errors import CompanionError
@@ -29,7 +35,28 @@ def quiet_arguments(folder: Path, seed: int, accelerator: str) -> dict[str, Any]
         "report_to": "none",
         "save_strategy": "no",
         "disable_tqdm": True,
+        "logging_nan_inf_filter": False,
     }
+
+
+def check_weights(model: PreTrainedModel, name: str) -> None:
+    """Refuse a model that training has driven out of the numbers.
+
+    Raises:
+        CompanionError: if a weight is not finite.
+    """
+    if not finite(model):
+        raise CompanionError(f"{name}: training diverged, weights are not finite; learn slower")
+
+
+def finite(model: PreTrainedModel) -> bool:
+    """Whether all weights that this process holds are finite numbers, and their squares are.
+
+    Where a square overflows, a layer that divides by the root of the mean square returns zeros:
+    probabilities stay numbers, and say nothing of what was learned.
+    """
+    with torch.no_grad():
+        return all(bool(w.float().square().sum().isfinite()) for w in model.parameters())
 
 
 class Bar(TrainerCallback):
@@ -91,6 +118,7 @@ def train_start(start: Start, folder: Path, progress: bool = False) -> None:
     )
     trainer.remove_callback(PrinterCallback)
     trainer.train()
+    check_weights(policy, f"supervised start {start.id}")
     trainer.save_model(str(folder))
     shutil.rmtree(folder / "trainer", ignore_errors=True)
 

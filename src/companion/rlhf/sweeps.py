@@ -6,17 +6,22 @@ each process calls ``run``, the first one keeps the record.
 
 import contextlib
 import importlib.util
+import math
 import os
+import queue
 import shutil
 import sys
+import threading
 import time
-from collections.abc import Callable, Iterable, Sequence
+import traceback
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
-import joblib
 from filelock import FileLock
+from joblib.externals import loky
 from tqdm.auto import tqdm
 
 from companion.errors import CompanionError
@@ -24,6 +29,7 @@ from companion.rlhf.experiment import Experiment, RewardModel, Spec, Start
 from companion.rlhf.records import (
     CorruptRecord,
     Record,
+    check_files,
     close_record,
     read_record,
     set_aside,
@@ -33,7 +39,29 @@ from companion.rlhf.records import (
 from companion.rlhf.tasks import get_task
 
 Job = Callable[[], object]
+T = TypeVar("T")
 _MISSING = "{}: not installed; install policy-cliff-companion[cluster]"
+_PARENT_EVERY = 1.0  # seconds
+_TRIES = 3
+_NAMED = 3
+_ONE_THREAD = dict.fromkeys(
+    ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS"), "1"
+)
+
+
+class SweepFailed(CompanionError):
+    """Some runs of a sweep failed; the others are recorded.
+
+    Attributes:
+        failures: the reason by the id of the run.
+        records: of the runs that did not fail, in their order.
+    """
+
+    def __init__(self, failures: dict[str, str], records: list[Record], total: int) -> None:
+        named = "; ".join(f"{id} ({reason})" for id, reason in list(failures.items())[:_NAMED])
+        more = f"; and {len(failures) - _NAMED} more" if len(failures) > _NAMED else ""
+        super().__init__(f"{len(failures)} of {total} runs failed: {named}{more}")
+        self.failures, self.records = failures, records
 
 
 def run(experiment: Experiment, root: Path | str = "runs", progress: bool = False) -> Record:
@@ -57,7 +85,7 @@ def run(experiment: Experiment, root: Path | str = "runs", progress: bool = Fals
     root = _writable(root)
     path = root / experiment.id
     with _locked(root / f".{experiment.id}.lock"):
-        if _agree(lambda: _finished(path) is None):
+        if _agree(lambda: _unless_corrupt(path, _finished) is None):
             _train_into(experiment, root, path, progress)
     return read_record(path)
 
@@ -81,19 +109,46 @@ def sweep(
         backend: ``processes`` of this machine (joblib), or the tasks of a running ``ray`` cluster,
             which starts a run again elsewhere when its node dies.
         gpus_per_run: GPUs that ``ray`` reserves for each run.
+
+    Raises:
+        SweepFailed: if runs failed or their processes were killed, after all others have ended.
+        CompanionError: if ``root`` cannot be written, or the machine lacks what a run needs.
     """
+    if jobs is not None and jobs < 1:
+        raise CompanionError(f"jobs: must be >= 1, is {jobs}")
     root = _writable(root).resolve()
-    wanted = list(experiments)
-    missing = {e.id: e for e in wanted if _finished(root / e.id) is None}
+    ordered = list(experiments)
+    wanted = {e.id: e for e in ordered}
+    found = {id: _or_corrupt(_finished, root / id) for id in wanted}
+    missing = {id: e for id, e in wanted.items() if found[id] is None}
     for experiment in missing.values():
         _check_machine(experiment)
     if backend == "ray":
         parallel = partial(_on_ray, gpus=gpus_per_run, progress=progress)
     else:
         parallel = partial(_in_processes, jobs=jobs or os.cpu_count() or 1, progress=progress)
-    parallel(_preparations(missing.values(), root), unit="preparation")
-    parallel([partial(run, e, root) for e in missing.values()], unit="run")
-    return [read_record(root / e.id) for e in wanted]
+    failures = _prepare_all(missing, root, parallel)
+    left = {id: e for id, e in missing.items() if id not in failures}
+    reasons = parallel([partial(run, e, root) for e in left.values()], unit="run")
+    failures |= {id: reason for id, reason in zip(left, reasons, strict=True) if reason}
+    found |= {id: read_record(root / id) for id in left if id not in failures}
+    records = [record for e in ordered if (record := found[e.id]) is not None]
+    if failures:
+        raise SweepFailed(failures, records, len(wanted))
+    return records
+
+
+def _prepare_all(
+    missing: dict[str, Experiment], root: Path, parallel: Callable[..., list[str]]
+) -> dict[str, str]:
+    """Train what the missing runs share; the reason of failure by the id of each that fails so."""
+    shared = {id: _preparations(e, root) for id, e in missing.items()}
+    jobs = {path: job for needed in shared.values() for path, job in needed.items()}
+    reasons = dict(zip(jobs, parallel(list(jobs.values()), unit="preparation"), strict=True))
+    failed = {
+        id: next((r for p in needed if (r := reasons[p])), "") for id, needed in shared.items()
+    }
+    return {id: reason for id, reason in failed.items() if reason}
 
 
 def prepare_start(start: Start, root: Path | str, progress: bool = False) -> Path:
@@ -124,29 +179,53 @@ def _prepare(spec: Spec, shelf: Path, train: Callable[[Path], None], offline: bo
     final, part = shelf / spec.id, shelf / f"{spec.id}.part"
     shelf.mkdir(parents=True, exist_ok=True)
     with _locked(shelf / f".{spec.id}.lock"):
-        if _agree(lambda: not final.exists()):
+        if _agree(lambda: not _unless_corrupt(final, _prepared, spec)):
             _first(partial(_fresh, part))
             with quiet(offline=offline, threads=1):
                 train(part)
-            _first(lambda: (part / "spec.json").write_text(spec.model_dump_json(indent=1) + "\n"))
-            _first(partial(os.replace, part, final))
+            _first(lambda: (part / _SPEC).write_text(_spec_text(spec)))
+            _first(partial(close_record, part, final))
     return final
 
 
-def _preparations(experiments: Iterable[Experiment], root: Path) -> list[Job]:
-    """What runs share and still lack: supervised starts and reward models."""
-    tasks: dict[Path, Job] = {}
-    for experiment in experiments:
-        start, model = experiment.start, experiment.reward_model
-        tasks[root / "starts" / start.id] = partial(prepare_start, start, root)
-        if model is not None:
-            tasks[root / "reward_models" / model.id] = partial(prepare_reward_model, model, root)
-    return [task for path, task in tasks.items() if not path.exists()]
+_SPEC = "spec.json"
+
+
+def _spec_text(spec: Spec) -> str:
+    return spec.model_dump_json(indent=1) + "\n"
+
+
+def _prepared(path: Path, spec: Spec) -> bool:
+    """Whether a folder is there and holds, whole, what ``spec`` asks for.
+
+    Raises:
+        CorruptRecord: if it is there and does not.
+    """
+    if not path.exists():
+        return False
+    check_files(path, (_SPEC,))
+    if (path / _SPEC).read_text() != _spec_text(spec):
+        raise CorruptRecord(f"{path}: made from another specification")
+    return True
+
+
+def _preparations(experiment: Experiment, root: Path) -> dict[Path, Job]:
+    """What a run shares with others and lacks, by its folder: start and reward model."""
+    start, model = experiment.start, experiment.reward_model
+    jobs: dict[Path, Job] = {}
+    shelf = root / "starts" / start.id
+    if not _or_corrupt(_prepared, shelf, start):
+        jobs[shelf] = partial(prepare_start, start, root)
+    if model is not None:
+        shelf = root / "reward_models" / model.id
+        if not _or_corrupt(_prepared, shelf, model):
+            jobs[shelf] = partial(prepare_reward_model, model, root)
+    return jobs
 
 
 def _train_into(experiment: Experiment, root: Path, path: Path, progress: bool) -> None:
     from companion.rlhf.policies import quiet
-    from companion.rlhf.training import checkpoint_step, train
+    from companion.rlhf.training import checkpoint_step, train, whole_checkpoint
 
     wall, cpu = time.monotonic(), time.process_time()
     progress = progress and _rank() == 0
@@ -154,18 +233,19 @@ def _train_into(experiment: Experiment, root: Path, path: Path, progress: bool) 
     model = experiment.reward_model
     reward_model = prepare_reward_model(model, root, progress) if model else None
     part = path.with_suffix(".part")
-    checkpoint = _checkpoint(part)
-    _first(partial(_part_folder, experiment, part))
+    checkpoint = whole_checkpoint(part)
+    _first(partial(_part_folder, experiment, part, checkpoint))
     with quiet(offline=True, threads=1 if experiment.accelerator == "cpu" else None):
-        train(experiment, start, reward_model, part, progress, checkpoint)
+        diverged_at = train(experiment, start, reward_model, part, progress, checkpoint)
         _wait()
         if _rank() == 0:
-            device = _measure(experiment, start, part, progress)
+            device = _measure(experiment, start, part, diverged_at is not None, progress)
             facts = {
                 "device": device,
                 **({"fence": fence()} if (fence := get_task(experiment.task).fence) else {}),
                 "processes": _processes(),
                 "resumed_at": checkpoint and checkpoint_step(checkpoint),
+                "diverged_at": diverged_at,
                 "wall_seconds": round(time.monotonic() - wall, 3),
                 "cpu_seconds": round(time.process_time() - cpu, 3),
             }
@@ -174,8 +254,13 @@ def _train_into(experiment: Experiment, root: Path, path: Path, progress: bool) 
     _wait()
 
 
-def _measure(experiment: Experiment, start: Path, part: Path, progress: bool) -> str:
-    """Write the exact distribution and drop what the record does not keep."""
+def _measure(
+    experiment: Experiment, start: Path, part: Path, diverged: bool, progress: bool
+) -> str:
+    """Write the exact distribution and drop what the record does not keep.
+
+    A policy that diverged has no probabilities, whatever overflowing weights compute.
+    """
     from companion.rlhf.hardware import pick_hardware
     from companion.rlhf.policies import load
     from companion.rlhf.scoring import distribution_table
@@ -184,6 +269,8 @@ def _measure(experiment: Experiment, start: Path, part: Path, progress: bool) ->
     before, tokenizer = load(start, hardware.device)
     after, _ = load(part / "policy", hardware.device)
     table = distribution_table(experiment.task, tokenizer, before, after, progress)
+    if diverged:
+        table["logprob"] = math.nan
     table.to_parquet(part / "distribution.parquet", index=False)
     shutil.rmtree(part / "trainer", ignore_errors=True)
     if not experiment.keep_policy:
@@ -191,54 +278,135 @@ def _measure(experiment: Experiment, start: Path, part: Path, progress: bool) ->
     return hardware.description
 
 
-def _part_folder(experiment: Experiment, part: Path) -> None:
-    """The folder a run works in: what an interrupted run left, if it left a checkpoint."""
-    if _checkpoint(part) is None:
+def _part_folder(experiment: Experiment, part: Path, checkpoint: Path | None) -> None:
+    """The folder a run works in: what an interrupted run left, if there is something to go on."""
+    if checkpoint is None:
         _fresh(part)
     (part / "experiment.json").write_text(experiment.model_dump_json(indent=1) + "\n")
 
 
-def _checkpoint(part: Path) -> Path | None:
-    """The last whole checkpoint that an interrupted run left; the gate is written last of all."""
-    from companion.rlhf.rewards import GATE
-    from companion.rlhf.training import checkpoint_step
-
-    whole = [gate.parent for gate in part.glob(f"trainer/checkpoint-*/{GATE}")]
-    return max(whole, key=checkpoint_step, default=None)
-
-
-def _finished(path: Path) -> Record | None:
-    """The record at ``path`` if it is whole; a corrupt one is set aside."""
-    if not path.exists():
-        return None
+def _or_corrupt(question: Callable[..., T], *arguments: Any) -> T | None:
+    """The answer of a question about a folder, or ``None`` if the folder is corrupt."""
     try:
-        record = read_record(path)
+        return question(*arguments)
+    except CorruptRecord:
+        return None
+
+
+def _unless_corrupt(path: Path, question: Callable[..., T], *arguments: Any) -> T | None:
+    """The answer about the folder at ``path``; if it is corrupt, ``None``, and it is set aside.
+
+    Only the holder of the folder's lock may ask: another could set aside what was made anew.
+    """
+    try:
+        return question(path, *arguments)
     except CorruptRecord as error:
         print(f"{error}; set aside as {set_aside(path).name}", file=sys.stderr)
         return None
+
+
+def _finished(path: Path) -> Record | None:
+    """The record at ``path``, if there is one, with a line if another version made it.
+
+    Raises:
+        CorruptRecord: if it is not whole.
+    """
+    if not path.exists():
+        return None
+    record = read_record(path)
+    if record.experiment.id != path.name:
+        raise CorruptRecord(f"{path}: holds another experiment, {record.experiment.id}")
     if record.provenance["source_sha256"] != source_digest():
         print(f"{path}: made by another version of the laboratory", file=sys.stderr)
     return record
 
 
-def _in_processes(tasks: Sequence[Job], unit: str, jobs: int, progress: bool) -> None:
+def _attempt(task: Job) -> str:
+    """Do a task; the reason if it fails, in one line, or an empty string."""
+    try:
+        task()
+    except CompanionError as error:
+        return str(error)
+    except Exception as error:
+        traceback.print_exc()
+        return " ".join(f"{type(error).__name__}: {error}".split())
+    return ""
+
+
+def _in_processes(tasks: Sequence[Job], unit: str, jobs: int, progress: bool) -> list[str]:
+    """Do tasks in processes of this machine; for each, why it failed, or an empty string."""
     if not tasks:
-        return
-    workers = joblib.Parallel(
-        n_jobs=min(jobs, len(tasks)), return_as="generator_unordered", inner_max_num_threads=1
-    )
-    done = workers(joblib.delayed(task)() for task in tasks)
-    for _ in tqdm(done, total=len(tasks), desc=f"{unit}s", unit=unit, disable=not progress):
-        pass
+        return []
+    workers = [_Worker() for _ in range(min(jobs, len(tasks)))]
+    if len(workers) == 1:
+        bar = tqdm(tasks, desc=f"{unit}s", unit=unit, disable=not progress)
+        return [_attempt(task) for task in bar]
+    idle: queue.SimpleQueue[_Worker] = queue.SimpleQueue()
+    for worker in workers:
+        idle.put(worker)
+
+    def attempt(task: Job) -> str:
+        worker = idle.get()
+        try:
+            return worker.attempt(task)
+        finally:
+            idle.put(worker)
+
+    threads = ThreadPoolExecutor(len(workers))
+    try:
+        done = [threads.submit(attempt, task) for task in tasks]
+        finished = as_completed(done)
+        for _ in tqdm(finished, total=len(tasks), desc=f"{unit}s", unit=unit, disable=not progress):
+            pass
+        return [future.result() for future in done]
+    finally:
+        threads.shutdown(wait=False, cancel_futures=True)
+        for worker in workers:
+            worker.close()
 
 
-def _on_ray(tasks: Sequence[Job], unit: str, gpus: float, progress: bool) -> None:
+class _Worker:
+    """A process that does one task after the other; if one kills it, the next gets a new one."""
+
+    def __init__(self) -> None:
+        self._pool: loky.ProcessPoolExecutor | None = None
+
+    def attempt(self, task: Job) -> str:
+        """Do a task; the reason if it fails or its process is killed, or an empty string."""
+        if self._pool is None:
+            self._pool = loky.ProcessPoolExecutor(
+                1, env=_ONE_THREAD, initializer=_follow, initargs=(os.getpid(),)
+            )
+        try:
+            return self._pool.submit(_attempt, task).result()
+        except loky.BrokenProcessPool:
+            self.close()
+            return "its process was killed; by the system, if memory ran out"
+
+    def close(self) -> None:
+        """End the process, whatever it does."""
+        if self._pool is not None:
+            self._pool.shutdown(wait=False, kill_workers=True)
+            self._pool = None
+
+
+def _follow(parent: int) -> None:
+    """End this process soon after its parent is gone, by whatever signal."""
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(_PARENT_EVERY)
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
+def _on_ray(tasks: Sequence[Job], unit: str, gpus: float, progress: bool) -> list[str]:
+    """Do tasks on a Ray cluster; for each, why it failed, or an empty string."""
     try:
         import ray
     except ModuleNotFoundError:
-        raise CompanionError(
-            "ray: not installed; install policy-cliff-companion[cluster]"
-        ) from None
+        raise CompanionError(_MISSING.format("ray")) from None
     if not ray.is_initialized():
         try:
             ray.init(address="auto", log_to_driver=False)
@@ -247,18 +415,25 @@ def _on_ray(tasks: Sequence[Job], unit: str, gpus: float, progress: bool) -> Non
                 "backend: no Ray cluster found; start one (ray start --head) or set RAY_ADDRESS"
             ) from None
 
-    # A run whose node dies leaves no record, so that it can simply begin again elsewhere. joblib's
-    # Ray backend waits for ever for workers on a dead node, and runs a pool of one without its GPU.
-    @ray.remote(num_cpus=1, num_gpus=gpus, max_retries=-1)
-    def work(task: Job) -> None:
-        task()
+    # A run whose node dies leaves no record, so that it can simply begin again elsewhere; one that
+    # kills its own process does not do so for ever. joblib's Ray backend waits for ever for workers
+    # on a dead node, and runs a pool of one without its GPU.
+    @ray.remote(num_cpus=1, num_gpus=gpus, max_retries=_TRIES)
+    def work(task: Job) -> str:
+        return _attempt(task)
 
-    waiting: list[Any] = [work.remote(task) for task in tasks]
+    refs = [work.remote(task) for task in tasks]
+    waiting: list[Any] = list(refs)
+    reasons: dict[Any, str] = {}
     with tqdm(total=len(tasks), desc=f"{unit}s", unit=unit, disable=not progress) as bar:
         while waiting:
-            ready, waiting = ray.wait(waiting)
-            ray.get(ready)
-            bar.update(len(ready))
+            (ready,), waiting = ray.wait(waiting)
+            try:
+                reasons[ready] = ray.get(ready)
+            except ray.exceptions.RayError as error:
+                reasons[ready] = " ".join(str(error).split())
+            bar.update()
+    return [reasons[ref] for ref in refs]
 
 
 def _check_machine(experiment: Experiment) -> None:
@@ -311,9 +486,21 @@ def _first(work: Callable[[], object]) -> None:
     _wait()
 
 
-def _locked(path: Path) -> contextlib.AbstractContextManager[object]:
+@contextlib.contextmanager
+def _locked(path: Path) -> Iterator[None]:
     """A lock between runs; the processes of one run share it."""
-    return FileLock(path) if _rank() == 0 else contextlib.nullcontext()
+    if _rank():
+        yield
+        return
+    lock = FileLock(path)
+    try:
+        lock.acquire()
+    except OSError as error:
+        raise CompanionError(f"{path}: cannot be locked: {error.strerror}") from None
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def _fresh(folder: Path) -> Path:

@@ -1,12 +1,15 @@
 """Reinforcement learning from a supervised start: trl's trainers and the exact gradient."""
 
 import json
+import math
 import os
+import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from datasets import Dataset
 from torch.utils.data import Sampler
@@ -20,18 +23,35 @@ from transformers import (
 )
 from trl import GRPOConfig, GRPOTrainer, RLOOConfig, RLOOTrainer
 
+from companion.errors import CompanionError
 from companion.rlhf.experiment import Experiment
 from companion.rlhf.hardware import pick_hardware
 from companion.rlhf.policies import load
+from companion.rlhf.records import (
+    CHECKSUMS,
+    CorruptRecord,
+    check_files,
+    source_digest,
+    versions,
+    write_checksums,
+)
 from companion.rlhf.reward_models import LearnedReward
-from companion.rlhf.rewards import Rewards
+from companion.rlhf.rewards import GATE, Rewards
 from companion.rlhf.scoring import Scorer, slow_bar
-from companion.rlhf.sft import per_process, quiet_arguments
+from companion.rlhf.sft import finite, per_process, quiet_arguments
 from companion.rlhf.tasks import get_task
 
 _STD_FLOOR = 1e-4  # what trl adds to the standard deviation it divides by
 _SHARDED = ("ACCELERATE_USE_DEEPSPEED", "ACCELERATE_USE_FSDP")  # no process holds the policy
 _MAX_GRADIENT = 1.0  # trl's default clipping
+
+
+class Diverged(Exception):
+    """The policy's probabilities are no numbers any more."""
+
+    def __init__(self, step: int) -> None:
+        super().__init__(f"diverged at step {step}")
+        self.step = step
 
 
 class Monitor:
@@ -55,7 +75,12 @@ class Monitor:
         self._began = time.monotonic()
 
     def write(self, step: int, policy: PreTrainedModel, metrics: dict[str, float]) -> None:
-        """Append one line: step, seconds, exact masses of the labels, and other metrics."""
+        """Append one line: step, seconds, exact masses of the labels, and other metrics.
+
+        Raises:
+            Diverged: if a mass or the loss is not a finite number; the line is written all the
+                same.
+        """
         self._bar.update(step - self.step)
         self.step = step
         if not self._main:
@@ -65,24 +90,44 @@ class Monitor:
             line |= self._masses(policy)
         with self._path.open("a") as file:
             file.write(json.dumps(line) + "\n")
+        vital = [value for name, value in line.items() if name.startswith("mass/")]
+        if not np.isfinite([*vital, line.get("loss", 0.0)]).all():
+            raise Diverged(step)
 
     def resume(self, step: int) -> None:
         """Forget what was measured after the checkpoint at ``step``."""
-        lines = self._path.read_text().splitlines()
-        kept = [line for line in lines if json.loads(line)["step"] <= step]
-        self._path.write_text("".join(line + "\n" for line in kept))
+        kept = [line for line in whole_lines(self._path) if line["step"] <= step]
+        part = self._path.with_suffix(".part")
+        part.write_text("".join(json.dumps(line) + "\n" for line in kept))
+        os.replace(part, self._path)
         self._bar.update(step)
         self.step = step
 
     def _masses(self, policy: PreTrainedModel) -> dict[str, float]:
+        if not finite(policy):
+            return {f"mass/{name}": math.nan for name in (*self._names, "outside")}
         with torch.no_grad():
             log_probabilities = self.scorer.log_probabilities(policy)
         masses = dict.fromkeys(self._names, 0.0)
         for labels, lps in zip(self._labels, log_probabilities, strict=True):
             for label, p in zip(labels, lps.exp().tolist(), strict=True):
                 masses[label] += p / len(log_probabilities)
-        outside = max(0.0, 1 - sum(masses.values()))
+        outside = float(np.maximum(0.0, 1 - sum(masses.values())))  # NaN stays NaN
         return {**{f"mass/{k}": v for k, v in masses.items()}, "mass/outside": outside}
+
+
+def whole_lines(metrics: Path) -> list[dict[str, Any]]:
+    """The measurements of a file up to the first line that a full disk or a kill cut short."""
+    lines: list[dict[str, Any]] = []
+    for text in metrics.read_text().splitlines() if metrics.is_file() else ():
+        try:
+            line = json.loads(text)
+        except ValueError:
+            break
+        if not isinstance(line, dict) or "step" not in line:
+            break
+        lines.append(line)
+    return lines
 
 
 def train(
@@ -92,11 +137,14 @@ def train(
     folder: Path,
     progress: bool = False,
     checkpoint: Path | None = None,
-) -> None:
+) -> int | None:
     """Train from the policy saved in ``start``, or go on from a checkpoint that trl wrote.
 
     The trained policy goes to ``folder/policy``, metrics to ``folder/metrics.jsonl`` as they come,
     checkpoints to ``folder/trainer``.
+
+    Returns:
+        The step at which the run diverged and was ended, if it did.
     """
     exact = experiment.trainer == "exact"
     device = pick_hardware(experiment.accelerator).device if exact else "cpu"
@@ -107,12 +155,26 @@ def train(
         desc=experiment.trainer, total=experiment.steps, unit="step", disable=not progress
     ) as bar:
         monitor = Monitor(experiment, tokenizer, folder / "metrics.jsonl", bar)
-        if exact:
-            _train_exactly(experiment, policy, rewards, monitor)
-            policy.save_pretrained(folder / "policy")
-            tokenizer.save_pretrained(folder / "policy")
-        else:
-            _train_by_sampling(experiment, policy, tokenizer, rewards, monitor, folder, checkpoint)
+        try:
+            if exact:
+                _train_exactly(experiment, policy, rewards, monitor)
+            else:
+                _train_by_sampling(
+                    experiment, policy, tokenizer, rewards, monitor, folder, checkpoint
+                )
+                return None  # trl's trainer has saved it
+        except Diverged as diverged:
+            if int(os.environ.get("WORLD_SIZE", "1")) > 1:
+                raise CompanionError(f"run {experiment.id}: {diverged}") from None
+            _save(policy, tokenizer, folder / "policy")
+            return diverged.step
+        _save(policy, tokenizer, folder / "policy")
+    return None
+
+
+def _save(policy: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, folder: Path) -> None:
+    policy.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
 
 
 def _train_by_sampling(
@@ -132,10 +194,26 @@ def _train_by_sampling(
         monitor.resume(checkpoint_step(checkpoint))
         rewards.restore(checkpoint)
         _replay_orders(trainer, checkpoint_step(checkpoint) * experiment.batch_size)
-    trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+    if experiment.steps:  # trl takes 0 for "not said", and trains
+        _train_with_trl(trainer, policy, monitor, checkpoint)
     if monitor.step < experiment.steps:
         monitor.write(experiment.steps, policy, rewards.gate())
     trainer.save_model(str(folder / "policy"))
+
+
+def _train_with_trl(
+    trainer: GRPOTrainer | RLOOTrainer,
+    policy: PreTrainedModel,
+    monitor: Monitor,
+    checkpoint: Path | None,
+) -> None:
+    try:
+        trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+    except RuntimeError:
+        if finite(policy):
+            raise
+        # What sampling says of probabilities that are no numbers.
+        raise Diverged(trainer.state.global_step) from None
 
 
 def checkpoint_step(checkpoint: Path) -> int:
@@ -212,6 +290,42 @@ def sampling_trainer(
     return trainer
 
 
+PROGRAM = "program.json"
+
+
+def program() -> str:
+    """What writes checkpoints, source and libraries: nothing else may go on from them."""
+    return json.dumps({"source_sha256": source_digest(), **versions()})
+
+
+def whole_checkpoint(part: Path) -> Path | None:
+    """The last checkpoint in a run's folder that the run can go on from.
+
+    One that is half written, changed, or by another program is passed over, with a line; so is
+    one whose measurements up to it are not all there.
+    """
+    found = [path.parent for path in part.glob(f"trainer/checkpoint-*/{CHECKSUMS}")]
+    measured = {line["step"] for line in whole_lines(part / "metrics.jsonl")}
+    for checkpoint in sorted(found, key=checkpoint_step, reverse=True):
+        reason = _flaw(checkpoint, measured)
+        if not reason:
+            return checkpoint
+        print(f"{checkpoint}: {reason}; not resumed from", file=sys.stderr)
+    return None
+
+
+def _flaw(checkpoint: Path, measured: set[int]) -> str:
+    try:
+        check_files(checkpoint, (GATE, PROGRAM))
+    except CorruptRecord as error:
+        return str(error)
+    if (checkpoint / PROGRAM).read_text() != program():
+        return "written by another version of the laboratory or its libraries"
+    every = json.loads((checkpoint / "trainer_state.json").read_text())["logging_steps"]
+    wanted = set(range(0, checkpoint_step(checkpoint) + 1, every))
+    return "" if wanted <= measured else "measurements before it are missing"
+
+
 class _Log(TrainerCallback):
     def __init__(self, monitor: Monitor, rewards: Rewards) -> None:
         self._monitor, self._rewards = monitor, rewards
@@ -223,8 +337,13 @@ class _Log(TrainerCallback):
         self._monitor.write(state.global_step, kw["model"], kept | self._rewards.gate())
 
     def on_save(self, args: Any, state: Any, control: Any, **kw: Any) -> None:
+        if torch.distributed.is_initialized():
+            torch.distributed.barrier()  # each process writes its part
         if state.is_world_process_zero:
-            self._rewards.save(Path(args.output_dir) / f"checkpoint-{state.global_step}")
+            checkpoint = Path(args.output_dir) / f"checkpoint-{state.global_step}"
+            self._rewards.save(checkpoint)
+            (checkpoint / PROGRAM).write_text(program())
+            write_checksums(checkpoint)
 
 
 _KEPT = {"loss", "grad_norm", "reward", "reward_std", "kl", "entropy", "frac_reward_zero_std"}
@@ -264,6 +383,8 @@ def _train_exactly(
             logp.detach(), routed, weights, experiment.scale_rewards, experiment.aggregation
         )
         loss = (experiment.beta * divergence - expected(logp, worth)).mean()
+        if not torch.isfinite(loss):
+            raise Diverged(step)
         optimizer.zero_grad()
         loss.backward()
         torch.nn.utils.clip_grad_norm_(policy.parameters(), _MAX_GRADIENT)

@@ -17,6 +17,6 @@ def get_task(name: str) -> Task:
     Raises:
         CompanionError: if there is none.
     """
-    if name not in TASKS:
+    if not isinstance(name, str) or name not in TASKS:
         raise CompanionError(f"task: no {name!r}, only {', '.join(TASKS)}")
     return TASKS[name]

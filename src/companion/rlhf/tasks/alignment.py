@@ -297,5 +297,6 @@ TASK = Task(
     traces={"right": 0.6, "wrong": 0.4},
     demonstrate=demonstrate,
     evaluations=_EVALUATIONS,
+    biases=("length", "confidence", "agreement"),
     preferences=preferences,
 )

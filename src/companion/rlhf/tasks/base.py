@@ -67,6 +67,7 @@ class Task:
         demonstrate: one completion of a kind of trace for a prompt.
         evaluations: held-out scores.
         preferences: (size, seed, biases) to triples (prompt, chosen, rejected), if people judge.
+        biases: what annotators may be biased by, as ``preferences`` takes it.
         prepare: makes ready, side by side, what judging these (prompt, completion) pairs will
             need, so that judging them one by one is quick; none where it is quick anyway.
         fence: says in words what keeps completions that are run from the rest of the machine.
@@ -85,6 +86,7 @@ class Task:
     demonstrate: Callable[[str, str, random.Random], str]
     evaluations: tuple[Evaluation, ...] = ()
     preferences: Callable[[int, int, Mapping[str, float]], list[tuple[str, str, str]]] | None = None
+    biases: tuple[str, ...] = ()
     prepare: Callable[[Sequence[tuple[str, str]]], None] | None = None
     fence: Callable[[], str] | None = None
 

@@ -1,4 +1,8 @@
-"""Experiments small enough for a test."""
+"""Experiments small enough for a test, and the folder that tests share."""
+
+from pathlib import Path
+
+import pytest
 
 from companion.rlhf import Experiment
 
@@ -8,3 +12,9 @@ SIZES = {"sft_steps": 60, "sft_batch_size": 32, "steps": 3, "batch_size": 64, "g
 def small(**fields):
     """An experiment that trains in about a second, from a start that knows the grammar."""
     return Experiment(**{"task": "deceptive", "rewards": {"weak": 1.0}, **SIZES, **fields})
+
+
+@pytest.fixture(scope="session")
+def lab(tmp_path_factory) -> Path:
+    """Folder of records shared by the session, so that a start is trained once."""
+    return tmp_path_factory.mktemp("lab")

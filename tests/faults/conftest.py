@@ -1,0 +1,3 @@
+from small_runs import lab
+
+__all__ = ["lab"]

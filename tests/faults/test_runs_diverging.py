@@ -1,0 +1,129 @@
+"""Runs of no steps, and runs whose numbers cease to be numbers."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from small_runs import SIZES, small
+from typer.testing import CliRunner
+
+from companion.cli import app
+from companion.errors import CompanionError
+from companion.rlhf import RewardModel, kl_optimum, policy_distance, run, start_distance
+from companion.rlhf.distances import distribution_distance, total_variation
+from companion.rlhf.estimates import empirical_bernstein, estimated_distance, step_distance
+from companion.rlhf.rewards import Rewards
+from companion.rlhf.sweeps import prepare_reward_model, prepare_start
+
+NAN = float("nan")
+
+
+@pytest.mark.parametrize("trainer", ["grpo", "rloo", "exact"])
+def test_no_steps_leave_the_start_as_it_is(lab, trainer):
+    record = run(small(steps=0, trainer=trainer), lab)
+    assert record.distribution["logprob"].equals(record.distribution["start_logprob"])
+    assert record.metrics["step"].tolist() == [0]
+
+
+DIVERGING = {"learning_rate": 1e30, "steps": 20, "eval_every": 1, "keep_policy": True}
+
+
+@pytest.fixture(scope="module", params=["grpo", "rloo", "exact"])
+def diverged(lab, request):
+    return run(small(trainer=request.param, **DIVERGING), lab)
+
+
+def test_a_run_that_diverges_is_recorded_as_diverged(diverged):
+    assert 1 <= diverged.diverged_at < 20
+    assert diverged.provenance["diverged_at"] == diverged.diverged_at
+    assert diverged.distribution["logprob"].isna().all()
+    assert diverged.distribution["start_logprob"].notna().all()
+
+
+def test_nothing_is_measured_on_a_run_that_diverged(diverged, lab):
+    whole = run(small(keep_policy=True), lab)
+    for measure in (
+        diverged.masses,
+        lambda: diverged.expected("weak"),
+        lambda: start_distance(diverged),
+        lambda: policy_distance(whole, diverged),
+        lambda: estimated_distance(whole, diverged, samples=2),
+        lambda: step_distance(diverged, whole),
+    ):
+        with pytest.raises(CompanionError, match="diverged at step"):
+            measure()
+
+
+def test_held_out_scores_of_a_run_that_diverged_are_refused(lab):
+    fields = {"task": "alignment", "rewards": {"oracle": 1.0}, "trainer": "exact", **DIVERGING}
+    record = run(small(**fields), lab)
+    with pytest.raises(CompanionError, match="diverged at step"):
+        record.evaluations()
+
+
+def test_the_command_line_says_that_a_run_diverged(lab, diverged):
+    given = {**SIZES, **DIVERGING, "trainer": diverged.experiment.trainer}
+    settings = [f"--set={name}={value}" for name, value in given.items()]
+    done = CliRunner().invoke(app, ["run", "deceptive", "--root", str(lab), *settings])
+    assert done.exit_code == 0, done.output
+    assert f"diverged at {diverged.diverged_at}" in done.stdout
+    assert "0.000" not in done.stdout
+
+
+def test_a_start_that_diverges_is_none(tmp_path):
+    start = small(sft_learning_rate=1e30).start
+    with pytest.raises(CompanionError, match="training diverged"):
+        prepare_start(start, tmp_path)
+    assert not (tmp_path / "starts" / start.id).exists()
+
+
+def test_a_reward_model_that_diverges_is_none(tmp_path):
+    model = RewardModel(task="alignment", bias={}, pairs=64, steps=20, learning_rate=1e30)
+    with pytest.raises(CompanionError, match="training diverged"):
+        prepare_reward_model(model, tmp_path)
+    assert not (tmp_path / "reward_models" / model.id).exists()
+
+
+@pytest.mark.parametrize("score", [NAN, float("inf")])
+def test_a_reward_that_is_no_number_is_refused(score):
+    model = {"task": "alignment", "bias": {}}
+    experiment = small(task="alignment", rewards={"learned": 1.0}, reward_model=model)
+    rewards = Rewards(experiment, lambda ps, cs: [score] * len(ps))
+    prompt = experiment.prompts[0]
+    reply = rewards._task.completions(prompt)[0]
+    (pay,) = rewards.functions()
+    with pytest.raises(CompanionError, match="'learned' gives"):
+        pay(prompts=[prompt], completions=[reply])
+
+
+def test_distances_and_estimates_refuse_what_is_no_number():
+    sound, broken = np.array([0.5, 0.5]), np.array([0.5, NAN])
+    for pair in ((sound, broken), (broken, sound), (broken, broken)):
+        with pytest.raises(ValueError, match="finite"):
+            total_variation(*pair)
+    table = pd.DataFrame({"prompt": "p", "completion": ["a", "b"], "logprob": np.log(sound)})
+    with pytest.raises(ValueError, match="finite"):
+        distribution_distance(table, table.assign(logprob=[NAN, -1.0]))
+    for terms in ([0.5, NAN], [0.5], [0.5, 1.5], [-0.1, 0.5]):
+        with pytest.raises(ValueError, match="terms"):
+            empirical_bernstein(terms)
+    with pytest.raises(ValueError, match="not a number"):
+        kl_optimum(table.assign(start_logprob=[NAN, -1.0]), "deceptive", {"weak": 1.0}, beta=1)
+
+
+def test_optimum_of_concatenated_tables_is_that_of_each(lab):
+    record = run(small(), lab)
+    splits = [record.split(name) for name in ("train", "test")]
+    joined = pd.concat(splits)
+    assert joined.index.duplicated().any()
+    best = kl_optimum(joined, "deceptive", {"weak": 1.0}, beta=0.5)
+    apart = [kl_optimum(table, "deceptive", {"weak": 1.0}, beta=0.5) for table in splits]
+    pd.testing.assert_frame_equal(best, pd.concat(apart))
+    with pytest.raises(ValueError, match="stands twice"):
+        kl_optimum(pd.concat([splits[0]] * 2), "deceptive", {"weak": 1.0}, beta=0.5)
+
+
+def test_metrics_of_a_diverged_run_carry_what_is_no_number(diverged):
+    masses = diverged.metrics.filter(like="mass/")
+    assert masses.iloc[0].notna().all()
+    assert masses.iloc[-1].isna().all()
+    assert diverged.metrics["step"].iloc[-1] == diverged.diverged_at
