@@ -43,14 +43,15 @@ def run_grid(
     Raises:
         SweepFailed: if some failed, after a line for each of the others.
     """
+    failure = None
     try:
         records = sweep(read_grid(file), root, jobs, backend=backend, gpus_per_run=gpus_per_run)
     except SweepFailed as failed:
-        for record in failed.records:
-            report(record)
-        raise
-    for record in records:
-        report(record)
+        records, failure = failed.records, failed
+    for path in [record.path for record in records]:
+        report(Record(path))  # let go of its tables afterwards: a grid may have thousands
+    if failure:
+        raise failure
 
 
 def parse_settings(settings: list[str]) -> dict[str, Any]:
