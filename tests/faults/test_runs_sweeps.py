@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import closing
 from functools import partial
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from small_runs import SIZES, small
 
 from companion.errors import CompanionError
 from companion.rlhf import read_record, sweep
-from companion.rlhf.sweeps import SweepFailed, _in_processes
+from companion.rlhf.sweeps import SweepFailed, _Processes
 
 
 def sound(seed):
@@ -78,7 +79,9 @@ def refuse(folder, name):
 def test_a_killed_worker_costs_its_own_task_alone(tmp_path):
     kinds = [note, die, note, fail, note, refuse, note, die, note]
     tasks = [partial(kind, tmp_path, str(i)) for i, kind in enumerate(kinds)]
-    reasons = _in_processes(tasks, "task", jobs=2, progress=False)
+    with closing(_Processes(2, progress=False)) as processes:
+        reasons = processes(tasks, "task")
+        assert processes(tasks[:1] * 2, "task") == ["", ""]
     assert sorted(p.name for p in tmp_path.iterdir()) == [str(i) for i in range(len(kinds))]
     expected = {
         note: "",
@@ -111,8 +114,10 @@ def alive(pid):
 SWEEP = """
 import sys, time
 from functools import partial
-from companion.rlhf.sweeps import _in_processes
-_in_processes([partial(time.sleep, 300)] * 2, "task", 2, False)
+from contextlib import closing
+from companion.rlhf.sweeps import _Processes
+with closing(_Processes(2, False)) as processes:
+    processes([partial(time.sleep, 300)] * 2, "task")
 """
 
 

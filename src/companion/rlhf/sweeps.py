@@ -123,13 +123,13 @@ def sweep(
     missing = {id: e for id, e in wanted.items() if found[id] is None}
     for experiment in missing.values():
         _check_machine(experiment)
-    if backend == "ray":
-        parallel = partial(_on_ray, gpus=gpus_per_run, progress=progress)
-    else:
-        parallel = partial(_in_processes, jobs=jobs or os.cpu_count() or 1, progress=progress)
-    failures = _prepare_all(missing, root, parallel)
-    left = {id: e for id, e in missing.items() if id not in failures}
-    reasons = parallel([partial(run, e, root) for e in left.values()], unit="run")
+    with contextlib.closing(_Processes(jobs or os.cpu_count() or 1, progress)) as processes:
+        parallel: Callable[..., list[str]] = processes
+        if backend == "ray":
+            parallel = partial(_on_ray, gpus=gpus_per_run, progress=progress)
+        failures = _prepare_all(missing, root, parallel)
+        left = {id: e for id, e in missing.items() if id not in failures}
+        reasons = parallel([partial(run, e, root) for e in left.values()], unit="run")
     failures |= {id: reason for id, reason in zip(left, reasons, strict=True) if reason}
     found |= {id: read_record(root / id) for id in left if id not in failures}
     records = [record for e in ordered if (record := found[e.id]) is not None]
@@ -333,35 +333,44 @@ def _attempt(task: Job) -> str:
     return ""
 
 
-def _in_processes(tasks: Sequence[Job], unit: str, jobs: int, progress: bool) -> list[str]:
-    """Do tasks in processes of this machine; for each, why it failed, or an empty string."""
-    if not tasks:
-        return []
-    workers = [_Worker() for _ in range(min(jobs, len(tasks)))]
-    if len(workers) == 1:
-        bar = tqdm(tasks, desc=f"{unit}s", unit=unit, disable=not progress)
-        return [_attempt(task) for task in bar]
-    idle: queue.SimpleQueue[_Worker] = queue.SimpleQueue()
-    for worker in workers:
-        idle.put(worker)
+class _Processes:
+    """Processes of this machine that do tasks side by side; they live until ``close``."""
 
-    def attempt(task: Job) -> str:
-        worker = idle.get()
-        try:
-            return worker.attempt(task)
-        finally:
+    def __init__(self, jobs: int, progress: bool) -> None:
+        self._workers = [_Worker() for _ in range(jobs)]
+        self._progress = progress
+
+    def __call__(self, tasks: Sequence[Job], unit: str) -> list[str]:
+        """Do tasks; for each, why it failed, or an empty string. One alone is done here."""
+        size = min(len(self._workers), len(tasks))
+        if size < 2:
+            bar = tqdm(tasks, desc=f"{unit}s", unit=unit, disable=not (self._progress and tasks))
+            return [_attempt(task) for task in bar]
+        idle: queue.SimpleQueue[_Worker] = queue.SimpleQueue()
+        for worker in self._workers[:size]:
             idle.put(worker)
 
-    threads = ThreadPoolExecutor(len(workers))
-    try:
-        done = [threads.submit(attempt, task) for task in tasks]
-        finished = as_completed(done)
-        for _ in tqdm(finished, total=len(tasks), desc=f"{unit}s", unit=unit, disable=not progress):
-            pass
-        return [future.result() for future in done]
-    finally:
-        threads.shutdown(wait=False, cancel_futures=True)
-        for worker in workers:
+        def attempt(task: Job) -> str:
+            worker = idle.get()
+            try:
+                return worker.attempt(task)
+            finally:
+                idle.put(worker)
+
+        threads = ThreadPoolExecutor(size)
+        try:
+            done = [threads.submit(attempt, task) for task in tasks]
+            finished = as_completed(done)
+            shown = tqdm(finished, f"{unit}s", len(tasks), unit=unit, disable=not self._progress)
+            for _ in shown:
+                pass
+            return [future.result() for future in done]
+        finally:
+            threads.shutdown(wait=False, cancel_futures=True)
+
+    def close(self) -> None:
+        """End all processes, whatever they do."""
+        for worker in self._workers:
             worker.close()
 
 
