@@ -47,7 +47,7 @@ def run(
         str, typer.Argument(help="deceptive, deceptive_python, instruction or alignment.")
     ],
     tier: Annotated[
-        str, typer.Option(help="Preset of sizes: tiny, colab, gpu or cluster.")
+        str, typer.Option(help="Preset of sizes: tiny, small, large or cluster.")
     ] = "tiny",
     settings: Annotated[
         list[str] | None,

@@ -197,8 +197,8 @@ def test_hub_model_without_a_hub_names_the_tiers_that_work(tmp_path, monkeypatch
 
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", offline)
     monkeypatch.setattr(constants, "ENDPOINT", "http://127.0.0.1:9")  # nobody listens there
-    with pytest.raises(CompanionError, match="tiny and gpu need no download") as caught:
-        run(Experiment(task="deceptive", tier="colab", rewards={"weak": 1.0}), tmp_path)
+    with pytest.raises(CompanionError, match="tiny, which downloads nothing") as caught:
+        run(Experiment(task="deceptive", tier="large", rewards={"weak": 1.0}), tmp_path)
     assert "\n" not in str(caught.value)
     assert capfd.readouterr().err == ""
 
@@ -210,7 +210,8 @@ def test_a_pretrained_folder_is_a_model_too(lab, tmp_path):
     policy = new_policy("llama", 32, 1, tokenizer, seed=4)
     policy.save_pretrained(tmp_path)
     tokenizer.save_pretrained(tmp_path)
-    again, words = pretrained(str(tmp_path))
+    again, words, found = pretrained(str(tmp_path))
+    assert len(found["sha256"]) == 64
     assert again.num_parameters() == policy.num_parameters()
     assert words.decode(words("solve ; return x + 3")["input_ids"]) == "solve ; return x + 3"
     record = run(small(model=str(tmp_path), trainer="exact"), lab)

@@ -124,7 +124,8 @@ class Experiment(Spec, Scale):
         task: name of the task family.
         tier: preset of sizes, see ``tiers``.
         trainer: ``grpo`` and ``rloo`` sample and are trl's; ``exact`` follows the expected
-            gradient over all completions of the grammar, with no sampling noise.
+            gradient over all completions of the grammar, with no sampling noise;
+            ``policy_gradient`` samples like GRPO, is ours, and the default for a pretrained model.
         rewards: weight of each named reward component; ``learned`` is the ``reward_model``.
         reward_model: what to train on preferences first, if ``rewards`` names it; where its
             ``seed`` is left out it takes ``sft_seed``.
@@ -133,7 +134,7 @@ class Experiment(Spec, Scale):
         gate_rate: rate at which a learned gate moves the routes towards what pays (negative:
             towards what is neglected); 0 keeps them.
         leave_out: prompts of these kinds (prefixes) are not trained on.
-        scale_rewards: what GRPO (and ``exact``) divide advantages by: the standard deviation
+        scale_rewards: what all but RLOO divide advantages by: the standard deviation
             within a prompt's group, within the batch, or nothing.
         loss_type: trl's ``loss_type`` (``grpo`` only).
         aggregation: how several rewards become one advantage (``grpo`` only).
@@ -147,12 +148,20 @@ class Experiment(Spec, Scale):
     """
 
     LATER: ClassVar[frozenset[str]] = frozenset(
-        {"model", "accelerator", "adam_beta2", "checkpoint_every", "vllm"}
+        {
+            "model",
+            "accelerator",
+            "adam_beta2",
+            "checkpoint_every",
+            "vllm",
+            "measured_prompts",
+            "samples",
+        }
     )
 
     task: str
     tier: str = "tiny"
-    trainer: Literal["grpo", "rloo", "exact"] = "grpo"
+    trainer: Literal["grpo", "rloo", "exact", "policy_gradient"] = "grpo"
     rewards: dict[str, float]
     reward_model: RewardModel | None = None
     routes: dict[str, dict[str, float]] | None = None
@@ -176,6 +185,8 @@ class Experiment(Spec, Scale):
         if tier not in TIERS:
             raise ValueError(f"tier: no {tier!r}, only {', '.join(TIERS)}")
         filled = {**TIERS[tier].model_dump(), **fields}
+        if filled.get("model") and not filled.get("vllm"):
+            filled.setdefault("trainer", "policy_gradient")
         if filled.get("seed") is None:
             filled["seed"] = filled.get("sft_seed", 0)
         if filled.get("traces") is None and "task" in filled:

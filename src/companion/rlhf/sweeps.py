@@ -6,6 +6,7 @@ each process calls ``run``, the first one keeps the record.
 
 import contextlib
 import importlib.util
+import json
 import os
 import shutil
 import sys
@@ -159,9 +160,8 @@ def _train_into(experiment: Experiment, root: Path, path: Path, progress: bool) 
         train(experiment, start, reward_model, part, progress, checkpoint)
         _wait()
         if _rank() == 0:
-            device = _measure(experiment, start, part, progress)
             facts = {
-                "device": device,
+                **_measure(experiment, start, part, progress),
                 "processes": _processes(),
                 "resumed_at": checkpoint and checkpoint_step(checkpoint),
                 "wall_seconds": round(time.monotonic() - wall, 3),
@@ -172,21 +172,28 @@ def _train_into(experiment: Experiment, root: Path, path: Path, progress: bool) 
     _wait()
 
 
-def _measure(experiment: Experiment, start: Path, part: Path, progress: bool) -> str:
-    """Write the exact distribution and drop what the record does not keep."""
+def _measure(experiment: Experiment, start: Path, part: Path, progress: bool) -> dict[str, Any]:
+    """Write what the record keeps of the policies and drop the rest; returns where they ran."""
     from companion.rlhf.hardware import pick_hardware
+    from companion.rlhf.measurement import distribution_table, sample_table
     from companion.rlhf.policies import load
-    from companion.rlhf.scoring import distribution_table
+    from companion.rlhf.weights import ORIGIN
 
     hardware = pick_hardware(experiment.accelerator)
     before, tokenizer = load(start, hardware.device)
     after, _ = load(part / "policy", hardware.device)
-    table = distribution_table(experiment.task, tokenizer, before, after, progress)
+    table = distribution_table(experiment, tokenizer, before, after, progress)
     table.to_parquet(part / "distribution.parquet", index=False)
+    if experiment.samples:
+        drawn = sample_table(experiment, tokenizer, after)
+        drawn.to_parquet(part / "samples.parquet", index=False)
     shutil.rmtree(part / "trainer", ignore_errors=True)
     if not experiment.keep_policy:
         shutil.rmtree(part / "policy")
-    return hardware.description
+    facts: dict[str, Any] = {"device": hardware.description}
+    if (start / ORIGIN).is_file():
+        facts["weights"] = json.loads((start / ORIGIN).read_text())
+    return facts
 
 
 def _part_folder(experiment: Experiment, part: Path) -> None:

@@ -1,8 +1,5 @@
 """Reinforcement learning from a supervised start: trl's trainers and the exact gradient."""
 
-import json
-import os
-import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -22,67 +19,17 @@ from trl import GRPOConfig, GRPOTrainer, RLOOConfig, RLOOTrainer
 
 from companion.rlhf.experiment import Experiment
 from companion.rlhf.hardware import pick_hardware
-from companion.rlhf.policies import load
+from companion.rlhf.monitor import Monitor
+from companion.rlhf.optimizers import descend, optimizer_of
+from companion.rlhf.policies import load, prompt_tokens
+from companion.rlhf.policy_gradient import train_by_policy_gradient
 from companion.rlhf.reward_models import LearnedReward
 from companion.rlhf.rewards import Rewards
-from companion.rlhf.scoring import Scorer, slow_bar
+from companion.rlhf.scoring import Scorer
 from companion.rlhf.sft import per_process, quiet_arguments
 from companion.rlhf.tasks import get_task
 
 _STD_FLOOR = 1e-4  # what trl adds to the standard deviation it divides by
-_SHARDED = ("ACCELERATE_USE_DEEPSPEED", "ACCELERATE_USE_FSDP")  # no process holds the policy
-_MAX_GRADIENT = 1.0  # trl's default clipping
-
-
-class Monitor:
-    """Measures exact behaviour masses on the training prompts and writes metrics as they come."""
-
-    def __init__(
-        self, experiment: Experiment, tokenizer: PreTrainedTokenizerBase, path: Path, bar: tqdm
-    ) -> None:
-        task = get_task(experiment.task)
-        prompts = experiment.prompts
-        completions = [task.completions(p) for p in prompts]
-        self.scorer = Scorer(tokenizer, prompts, completions)
-        asked = zip(slow_bar(prompts, "labels", not bar.disable), completions, strict=True)
-        self._labels = [[task.behaviour(p, c) for c in cs] for p, cs in asked]
-        self._names = task.labels
-        self._path = path
-        self._bar = bar
-        self.step = 0
-        self._main = int(os.environ.get("RANK", "0")) == 0
-        self._whole = not any(os.environ.get(name) == "true" for name in _SHARDED)
-        self._began = time.monotonic()
-
-    def write(self, step: int, policy: PreTrainedModel, metrics: dict[str, float]) -> None:
-        """Append one line: step, seconds, exact masses of the labels, and other metrics."""
-        self._bar.update(step - self.step)
-        self.step = step
-        if not self._main:
-            return
-        line = {"step": step, "seconds": round(time.monotonic() - self._began, 3), **metrics}
-        if self._whole:
-            line |= self._masses(policy)
-        with self._path.open("a") as file:
-            file.write(json.dumps(line) + "\n")
-
-    def resume(self, step: int) -> None:
-        """Forget what was measured after the checkpoint at ``step``."""
-        lines = self._path.read_text().splitlines()
-        kept = [line for line in lines if json.loads(line)["step"] <= step]
-        self._path.write_text("".join(line + "\n" for line in kept))
-        self._bar.update(step)
-        self.step = step
-
-    def _masses(self, policy: PreTrainedModel) -> dict[str, float]:
-        with torch.no_grad():
-            log_probabilities = self.scorer.log_probabilities(policy)
-        masses = dict.fromkeys(self._names, 0.0)
-        for labels, lps in zip(self._labels, log_probabilities, strict=True):
-            for label, p in zip(labels, lps.exp().tolist(), strict=True):
-                masses[label] += p / len(log_probabilities)
-        outside = max(0.0, 1 - sum(masses.values()))
-        return {**{f"mass/{k}": v for k, v in masses.items()}, "mass/outside": outside}
 
 
 def train(
@@ -98,8 +45,9 @@ def train(
     The trained policy goes to ``folder/policy``, metrics to ``folder/metrics.jsonl`` as they come,
     checkpoints to ``folder/trainer``.
     """
-    exact = experiment.trainer == "exact"
-    device = pick_hardware(experiment.accelerator).device if exact else "cpu"
+    ours = {"exact": _train_exactly, "policy_gradient": train_by_policy_gradient}
+    own = ours.get(experiment.trainer)
+    device = pick_hardware(experiment.accelerator).device if own else "cpu"
     policy, tokenizer = load(start, device)  # trl moves its policy itself
     rewards = Rewards(experiment, LearnedReward(reward_model) if reward_model else None)
     set_seed(experiment.seed)
@@ -107,8 +55,8 @@ def train(
         desc=experiment.trainer, total=experiment.steps, unit="step", disable=not progress
     ) as bar:
         monitor = Monitor(experiment, tokenizer, folder / "metrics.jsonl", bar)
-        if exact:
-            _train_exactly(experiment, policy, rewards, monitor)
+        if own:
+            own(experiment, policy, tokenizer, rewards, monitor)
             policy.save_pretrained(folder / "policy")
             tokenizer.save_pretrained(folder / "policy")
         else:
@@ -188,10 +136,11 @@ def sampling_trainer(
             "save_steps": experiment.checkpoint_every,
             "save_total_limit": 1,
         }
+    asked = {str(tokenizer.decode(prompt_tokens(tokenizer, p))): p for p in experiment.prompts}
     rest: dict[str, Any] = {
         "model": policy,
-        "reward_funcs": rewards.functions(),
-        "train_dataset": Dataset.from_dict({"prompt": list(experiment.prompts)}),
+        "reward_funcs": rewards.functions(asked),
+        "train_dataset": Dataset.from_dict({"prompt": list(asked)}),
         "processing_class": tokenizer,
         "callbacks": list(callbacks),
     }
@@ -233,6 +182,7 @@ _KEPT = {"loss", "grad_norm", "reward", "reward_std", "kl", "entropy", "frac_rew
 def _train_exactly(
     experiment: Experiment,
     policy: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
     rewards: Rewards,
     monitor: Monitor,
 ) -> None:
@@ -241,17 +191,16 @@ def _train_exactly(
     What lies outside the grammar counts as one event of reward 0.
     """
     prompts = experiment.prompts
-    scores = rewards.table(prompts, [get_task(experiment.task).completions(p) for p in prompts])
-    scores = scores.to(policy.device)
+    completions = [get_task(experiment.task).completions(p) for p in prompts]
+    scorer = Scorer.of_texts(tokenizer, prompts, completions)
+    scores = rewards.table(prompts, completions).to(policy.device)
     weights = torch.tensor(list(rewards.weights.values())).to(scores)
     with torch.no_grad():
-        base = torch.stack(monitor.scorer.log_probabilities(policy))
-    family: Any = {"adam": torch.optim.Adam, "sgd": torch.optim.SGD}[experiment.optimizer]
-    options = {"betas": (0.9, experiment.adam_beta2)} if experiment.optimizer == "adam" else {}
-    optimizer = family(policy.parameters(), lr=experiment.learning_rate, **options)
+        base = torch.stack(scorer.log_probabilities(policy))
+    optimizer = optimizer_of(experiment, policy)
     policy.eval()
     for step in range(experiment.steps + 1):
-        logp = torch.stack(monitor.scorer.log_probabilities(policy))
+        logp = torch.stack(scorer.log_probabilities(policy))
         routed = rewards.route_table(prompts).to(scores)[:, :, None] * scores
         divergence = exact_kl(logp, base)
         if step % experiment.eval_every == 0 or step == experiment.steps:
@@ -264,10 +213,7 @@ def _train_exactly(
             logp.detach(), routed, weights, experiment.scale_rewards, experiment.aggregation
         )
         loss = (experiment.beta * divergence - expected(logp, worth)).mean()
-        optimizer.zero_grad()
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(policy.parameters(), _MAX_GRADIENT)
-        optimizer.step()
+        descend(policy, optimizer, loss)
         rewards.observe_means(prompts, expected(logp.detach(), scores))
 
 

@@ -1,0 +1,75 @@
+"""What a record keeps of a trained policy: listed completions with probabilities, and samples."""
+
+import pandas as pd
+import torch
+from transformers import PreTrainedModel, PreTrainedTokenizerBase, set_seed
+
+from companion.rlhf.experiment import Experiment
+from companion.rlhf.policies import decode, prompt_tokens
+from companion.rlhf.sampling import Sampler
+from companion.rlhf.scoring import Scorer, slow_bar
+from companion.rlhf.tasks import SPLITS, get_task
+
+_SEED = 2**20  # apart from the seeds of training
+
+
+def measured_prompts(experiment: Experiment) -> list[tuple[str, str]]:
+    """(split, prompt) of every prompt that a run's policy is measured on."""
+    task = get_task(experiment.task)
+    count = experiment.measured_prompts if experiment.model else None
+    return [(split, prompt) for split in SPLITS for prompt in task.prompts[split][:count]]
+
+
+def distribution_table(
+    experiment: Experiment,
+    tokenizer: PreTrainedTokenizerBase,
+    start: PreTrainedModel,
+    final: PreTrainedModel,
+    progress: bool = False,
+) -> pd.DataFrame:
+    """The listed completions of the measured prompts with log-probabilities under two policies.
+
+    Returns:
+        Columns ``split``, ``prompt``, ``completion``, ``label``, ``start_logprob``, ``logprob``.
+    """
+    task = get_task(experiment.task)
+    asked = measured_prompts(experiment)
+    completions = [task.completions(prompt) for _, prompt in asked]
+    mixed = experiment.model is not None
+    scorer = Scorer.of_texts(tokenizer, [prompt for _, prompt in asked], completions, mixed)
+    with torch.no_grad():
+        columns = [torch.cat(scorer.log_probabilities(p)).cpu() for p in (start, final)]
+    rows = [
+        (split, prompt, text, task.behaviour(prompt, text))
+        for (split, prompt), texts in zip(
+            slow_bar(asked, "labels", progress), completions, strict=True
+        )
+        for text in texts
+    ]
+    table = pd.DataFrame(rows, columns=["split", "prompt", "completion", "label"])
+    return table.assign(start_logprob=columns[0].numpy(), logprob=columns[1].numpy())
+
+
+def sample_table(
+    experiment: Experiment, tokenizer: PreTrainedTokenizerBase, policy: PreTrainedModel
+) -> pd.DataFrame:
+    """Completions drawn for the measured prompts, as texts with their labels.
+
+    Returns:
+        Columns ``split``, ``prompt``, ``completion``, ``label``; one row a sample.
+    """
+    task = get_task(experiment.task)
+    sampler = Sampler(
+        policy, tokenizer.eos_token_id, experiment.max_new_tokens, experiment.model is not None
+    )
+    set_seed(_SEED + experiment.seed)
+    rows = []
+    asked = measured_prompts(experiment)
+    share = max(1, experiment.batch_size // experiment.samples)
+    for first in range(0, len(asked), share):
+        part = asked[first : first + share]
+        drawn = sampler.draw([prompt_tokens(tokenizer, p) for _, p in part], experiment.samples)
+        for (split, prompt), group in zip(part, drawn, strict=True):
+            texts = [decode(tokenizer, tokens) for tokens in group]
+            rows += [(split, prompt, text, task.behaviour(prompt, text)) for text in texts]
+    return pd.DataFrame(rows, columns=["split", "prompt", "completion", "label"])
