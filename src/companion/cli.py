@@ -43,9 +43,7 @@ def serve(port: Annotated[int, typer.Option(help="0: any free one")] = 8000) -> 
 
 @app.command()
 def run(
-    task: Annotated[
-        str, typer.Argument(help="deceptive, deceptive_python, instruction or alignment.")
-    ],
+    task: Annotated[str, typer.Argument(help="deceptive, python, instruction or alignment.")],
     tier: Annotated[
         str, typer.Option(help="Preset of sizes: tiny, small, large or cluster.")
     ] = "tiny",

@@ -47,7 +47,7 @@ def test_tier_follows_the_machine_unless_asked_for(monkeypatch):
 
 
 @pytest.mark.parametrize("tier", TIERS)
-@pytest.mark.parametrize("task", ["deceptive_python", "instruction", "alignment"])
+@pytest.mark.parametrize("task", ["python", "instruction", "alignment"])
 def test_every_tier_fits_every_task(tier, task):
     first = next(iter(get_task(task).components))
     experiment = Experiment(task=task, tier=tier, rewards={first: 1.0})

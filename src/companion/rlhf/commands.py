@@ -15,7 +15,7 @@ from companion.rlhf.sweeps import run, sweep
 Backend = Literal["processes", "ray"]
 _DEFAULT_REWARDS = {
     "deceptive": {"weak": 1.0},
-    "deceptive_python": {"weak": 1.0},
+    "python": {"weak": 1.0},
     "instruction": {"correct": 1.0},
     "alignment": {"perceived": 1.0},
 }

@@ -40,11 +40,11 @@ def distribution_table(
     with torch.no_grad():
         columns = [torch.cat(scorer.log_probabilities(p)).cpu() for p in (start, final)]
     rows = [
-        (split, prompt, text, task.behaviour(prompt, text))
+        (split, prompt, text, label)
         for (split, prompt), texts in zip(
             slow_bar(asked, "labels", progress), completions, strict=True
         )
-        for text in texts
+        for text, label in zip(texts, task.behaviours([prompt] * len(texts), texts), strict=True)
     ]
     table = pd.DataFrame(rows, columns=["split", "prompt", "completion", "label"])
     return table.assign(start_logprob=columns[0].numpy(), logprob=columns[1].numpy())
@@ -70,6 +70,6 @@ def sample_table(
         part = asked[first : first + share]
         drawn = sampler.draw([prompt_tokens(tokenizer, p) for _, p in part], experiment.samples)
         for (split, prompt), group in zip(part, drawn, strict=True):
-            texts = [decode(tokenizer, tokens) for tokens in group]
-            rows += [(split, prompt, text, task.behaviour(prompt, text)) for text in texts]
-    return pd.DataFrame(rows, columns=["split", "prompt", "completion", "label"])
+            rows += [(split, prompt, decode(tokenizer, tokens)) for tokens in group]
+    table = pd.DataFrame(rows, columns=["split", "prompt", "completion"])
+    return table.assign(label=task.behaviours(list(table["prompt"]), list(table["completion"])))

@@ -38,7 +38,7 @@ class Monitor:
             completions = [task.completions(p) for p in prompts]
             self._scorer = Scorer.of_texts(tokenizer, prompts, completions)
             asked = zip(slow_bar(prompts, "labels", not bar.disable), completions, strict=True)
-            self._labels = [[task.behaviour(p, c) for c in cs] for p, cs in asked]
+            self._labels = [task.behaviours([p] * len(cs), cs) for p, cs in asked]
             self._names = task.labels
 
     def write(self, step: int, policy: PreTrainedModel, metrics: dict[str, float]) -> None:

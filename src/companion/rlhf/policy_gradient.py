@@ -113,7 +113,6 @@ def _shares(
 ) -> dict[str, float]:
     """Share of each behaviour label among the samples of a batch, as ``share/label``."""
     task = get_task(experiment.task)
-    counts = Counter(
-        task.behaviour(p, t) for p, group in zip(prompts, texts, strict=True) for t in group
-    )
+    asked = [p for p, group in zip(prompts, texts, strict=True) for _ in group]
+    counts = Counter(task.behaviours(asked, [text for group in texts for text in group]))
     return {f"share/{label}": counts[label] / experiment.batch_size for label in task.labels}

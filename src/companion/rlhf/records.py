@@ -110,8 +110,8 @@ _COLUMNS = {"final": "logprob", "start": "start_logprob"}
 
 
 def _mean_score(task: Task, table: pd.DataFrame, component: str, policy: str) -> float:
-    pairs = zip(table["prompt"], table["completion"], strict=True)
-    scores = np.array([task.judge(component, p, c).score for p, c in pairs])
+    verdicts = task.judge_all(component, table["prompt"], table["completion"])
+    scores = np.array([verdict.score for verdict in verdicts])
     mass = np.exp(table[_COLUMNS[policy]].to_numpy())
     return float((mass * scores).sum() / table["prompt"].nunique())
 

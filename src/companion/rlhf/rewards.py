@@ -41,8 +41,7 @@ class Rewards:
         """Scores by one component, before weights and routes."""
         if name == LEARNED:
             return self._learned_scores(prompts, completions)
-        pairs = zip(prompts, completions, strict=True)
-        return [self._task.judge(name, p, c).score for p, c in pairs]
+        return [verdict.score for verdict in self._task.judge_all(name, prompts, completions)]
 
     def _learned_scores(self, prompts: Sequence[str], completions: Sequence[str]) -> list[float]:
         """The reward model's scores, above that of the worst reply to the same prompt.

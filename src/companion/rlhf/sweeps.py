@@ -31,6 +31,7 @@ from companion.rlhf.records import (
     source_digest,
     write_provenance,
 )
+from companion.rlhf.tasks import get_task
 
 Job = Callable[[], object]
 _MISSING = "{}: not installed; install policy-cliff-companion[cluster]"
@@ -162,6 +163,7 @@ def _train_into(experiment: Experiment, root: Path, path: Path, progress: bool) 
         if _rank() == 0:
             facts = {
                 **_measure(experiment, start, part, progress),
+                **({"fence": fence()} if (fence := get_task(experiment.task).fence) else {}),
                 "processes": _processes(),
                 "resumed_at": checkpoint and checkpoint_step(checkpoint),
                 "wall_seconds": round(time.monotonic() - wall, 3),

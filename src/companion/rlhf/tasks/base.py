@@ -6,7 +6,7 @@ functions serve a word-level policy on a laptop and a model of a hub on a cluste
 
 import random
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -67,6 +67,9 @@ class Task:
         demonstrate: one completion of a kind of trace for a prompt.
         evaluations: held-out scores.
         preferences: (size, seed, biases) to triples (prompt, chosen, rejected), if people judge.
+        prepare: makes ready, side by side, what judging these (prompt, completion) pairs will
+            need, so that judging them one by one is quick; none where it is quick anyway.
+        fence: says in words what keeps completions that are run from the rest of the machine.
     """
 
     name: str
@@ -82,6 +85,8 @@ class Task:
     demonstrate: Callable[[str, str, random.Random], str]
     evaluations: tuple[Evaluation, ...] = ()
     preferences: Callable[[int, int, Mapping[str, float]], list[tuple[str, str, str]]] | None = None
+    prepare: Callable[[Sequence[tuple[str, str]]], None] | None = None
+    fence: Callable[[], str] | None = None
 
     def component(self, name: str) -> Component:
         """The reward component of that name.
@@ -99,6 +104,24 @@ class Task:
         component = self.component(name)
         refusal = screen(completion)
         return Verdict(0.0, refusal) if refusal else component.judge(prompt, completion)
+
+    def judge_all(
+        self, name: str, prompts: Sequence[str], completions: Sequence[str]
+    ) -> list[Verdict]:
+        """``judge`` for a batch of as many prompts as completions."""
+        self._make_ready(prompts, completions)
+        pairs = zip(prompts, completions, strict=True)
+        return [self.judge(name, p, c) for p, c in pairs]
+
+    def behaviours(self, prompts: Sequence[str], completions: Sequence[str]) -> list[str]:
+        """``behaviour`` for a batch of as many prompts as completions."""
+        self._make_ready(prompts, completions)
+        return [self.behaviour(p, c) for p, c in zip(prompts, completions, strict=True)]
+
+    def _make_ready(self, prompts: Sequence[str], completions: Sequence[str]) -> None:
+        if self.prepare is not None:
+            pairs = zip(prompts, completions, strict=True)
+            self.prepare([(p, c) for p, c in pairs if not screen(c)])
 
     def reward(self, weights: Mapping[str, float], prompt: str, completion: str) -> float:
         """Weighted sum of components."""
