@@ -1,14 +1,20 @@
 """The families of tasks: deceptive reasoning, instruction following, alignment."""
 
 from companion.errors import CompanionError
-from companion.rlhf.tasks import alignment, deceptive, instruction
+from companion.rlhf.tasks import alignment, deceptive, instruction, instructions
 from companion.rlhf.tasks.base import SPLITS, Component, Evaluation, Task, Verdict
 
 __all__ = ["SPLITS", "TASKS", "Component", "Evaluation", "Task", "Verdict", "get_task"]
 
 TASKS = {
     task.name: task
-    for task in (deceptive.TASK, deceptive.PYTHON_TASK, instruction.TASK, alignment.TASK)
+    for task in (
+        deceptive.TASK,
+        deceptive.PYTHON_TASK,
+        instruction.TASK,
+        instructions.TASK,
+        alignment.TASK,
+    )
 }
 
 
