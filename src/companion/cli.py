@@ -44,7 +44,11 @@ def serve(port: Annotated[int, typer.Option(help="0: any free one")] = 8000) -> 
 @app.command()
 def run(
     task: Annotated[
-        str, typer.Argument(help="deceptive, deceptive_python, instruction or alignment.")
+        str,
+        typer.Argument(
+            help="deceptive, deceptive_python, instruction, alignment; "
+            "in real English instructions or replies."
+        ),
     ],
     tier: Annotated[
         str, typer.Option(help="Preset of sizes: tiny, colab, gpu or cluster.")

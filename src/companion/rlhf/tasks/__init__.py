@@ -1,7 +1,10 @@
-"""The families of tasks: deceptive reasoning, instruction following, alignment."""
+"""The families of tasks: deceptive reasoning, instruction following, alignment.
+
+``instructions`` and ``replies`` are the last two in real English, for pretrained models.
+"""
 
 from companion.errors import CompanionError
-from companion.rlhf.tasks import alignment, deceptive, instruction, instructions
+from companion.rlhf.tasks import alignment, deceptive, instruction, instructions, replies
 from companion.rlhf.tasks.base import SPLITS, Component, Evaluation, Task, Verdict
 
 __all__ = ["SPLITS", "TASKS", "Component", "Evaluation", "Task", "Verdict", "get_task"]
@@ -14,6 +17,7 @@ TASKS = {
         instruction.TASK,
         instructions.TASK,
         alignment.TASK,
+        replies.TASK,
     )
 }
 

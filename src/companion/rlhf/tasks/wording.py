@@ -29,7 +29,7 @@ def read_words(prompt: str, completion: str) -> tuple[str, ...]:
     Raises:
         Unreadable: if the completion is empty, holds characters outside ASCII (typographic
             quotes, dashes and dots aside), asks something, copies the prompt, is longer than 40
-            words, or repeats itself: a word twice in a row, or a pair of words twice.
+            words, or repeats itself: a word twice in a row, or three words in a row twice.
     """
     plain = completion.translate(_PLAIN)
     if not plain.isascii():
@@ -43,8 +43,8 @@ def read_words(prompt: str, completion: str) -> tuple[str, ...]:
         raise Unreadable("copies the prompt")
     if len(words) > MOST_WORDS:
         raise Unreadable(f"longer than {MOST_WORDS} words")
-    pairs = list(pairwise(words))
-    if len(set(pairs)) < len(pairs) or any(a == b for a, b in pairs):
+    triples = list(zip(words, words[1:], words[2:], strict=False))
+    if len(set(triples)) < len(triples) or any(a == b for a, b in pairwise(words)):
         raise Unreadable("repeats itself")
     return words
 
