@@ -43,7 +43,13 @@ def serve(port: Annotated[int, typer.Option(help="0: any free one")] = 8000) -> 
 
 @app.command()
 def run(
-    task: Annotated[str, typer.Argument(help="deceptive, python, instruction or alignment.")],
+    task: Annotated[
+        str,
+        typer.Argument(
+            help="deceptive, instruction or alignment; for a pretrained model python, "
+            "instructions or replies."
+        ),
+    ],
     tier: Annotated[
         str, typer.Option(help="Preset of sizes: tiny, small, large or cluster.")
     ] = "tiny",

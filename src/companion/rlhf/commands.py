@@ -17,7 +17,9 @@ _DEFAULT_REWARDS = {
     "deceptive": {"weak": 1.0},
     "python": {"weak": 1.0},
     "instruction": {"correct": 1.0},
+    "instructions": {"correct": 1.0},
     "alignment": {"perceived": 1.0},
+    "replies": {"perceived": 1.0},
 }
 
 
