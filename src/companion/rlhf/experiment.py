@@ -85,6 +85,8 @@ class RewardModel(Spec):
 
     Attributes:
         task: family with preferences.
+        model: pretrained model that it starts from, see ``Scale``; ``None`` makes one from config.
+        accelerator: ``auto`` takes a CUDA device if there is one.
         bias: strength of each of the annotators' biases, in units of the oracle's range.
         pairs: number of preferences.
         steps, batch_size, learning_rate, hidden_size, layers: how it is trained.
@@ -93,9 +95,11 @@ class RewardModel(Spec):
         seed: of weights and preferences.
     """
 
-    LATER: ClassVar[frozenset[str]] = frozenset({"initializer_range"})
+    LATER: ClassVar[frozenset[str]] = frozenset({"initializer_range", "model", "accelerator"})
 
     task: str
+    model: str | None = None
+    accelerator: Literal["cpu", "auto"] = "cpu"
     bias: dict[str, float]
     pairs: int = Field(default=4000, ge=1)
     steps: int = Field(default=300, ge=1)

@@ -16,7 +16,7 @@ _SEED = 2**20  # apart from the seeds of training
 def measured_prompts(experiment: Experiment) -> list[tuple[str, str]]:
     """(split, prompt) of every prompt that a run's policy is measured on."""
     task = get_task(experiment.task)
-    count = experiment.measured_prompts if experiment.model else None
+    count = experiment.measured_prompts or None
     return [(split, prompt) for split in SPLITS for prompt in task.prompts[split][:count]]
 
 

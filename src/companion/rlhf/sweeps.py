@@ -105,7 +105,7 @@ def prepare_start(start: Start, root: Path | str, progress: bool = False) -> Pat
 
         train_start(start, folder, progress)
 
-    return _prepare(start, Path(root) / "starts", train, offline=start.model is None)
+    return _prepare(start, Path(root) / "starts", train, start.model)
 
 
 def prepare_reward_model(model: RewardModel, root: Path | str, progress: bool = False) -> Path:
@@ -116,10 +116,12 @@ def prepare_reward_model(model: RewardModel, root: Path | str, progress: bool = 
 
         train_reward_model(model, folder, progress)
 
-    return _prepare(model, Path(root) / "reward_models", train, offline=True)
+    return _prepare(model, Path(root) / "reward_models", train, model.model)
 
 
-def _prepare(spec: Spec, shelf: Path, train: Callable[[Path], None], offline: bool) -> Path:
+def _prepare(
+    spec: Spec, shelf: Path, train: Callable[[Path], None], pretrained: str | None
+) -> Path:
     from companion.rlhf.policies import quiet
 
     final, part = shelf / spec.id, shelf / f"{spec.id}.part"
@@ -127,7 +129,7 @@ def _prepare(spec: Spec, shelf: Path, train: Callable[[Path], None], offline: bo
     with _locked(shelf / f".{spec.id}.lock"):
         if _agree(lambda: not final.exists()):
             _first(partial(_fresh, part))
-            with quiet(offline=offline, threads=1):
+            with quiet(offline=pretrained is None, threads=None if pretrained else 1):
                 train(part)
             _first(lambda: (part / "spec.json").write_text(spec.model_dump_json(indent=1) + "\n"))
             _first(partial(os.replace, part, final))

@@ -24,8 +24,8 @@ class Scale(BaseModel):
         steps, batch_size, group_size: reinforcement learning; completions a step and a prompt.
         learning_rate, adam_beta2, max_new_tokens: of reinforcement learning.
         beta: weight of KL(policy ‖ start).
-        measured_prompts: prompts of each split that a pretrained model is measured on (the first
-            ones); policies made from config are measured on all.
+        measured_prompts: prompts of each split that the policy is measured on, the first ones
+            (0: all).
         samples: completions of each of them that are drawn, labelled and kept.
         checkpoint_every: steps between checkpoints that an interrupted run resumes from (0: none).
         vllm: generate with vLLM.

@@ -49,7 +49,7 @@ def train(
     own = ours.get(experiment.trainer)
     device = pick_hardware(experiment.accelerator).device if own else "cpu"
     policy, tokenizer = load(start, device)  # trl moves its policy itself
-    rewards = Rewards(experiment, LearnedReward(reward_model) if reward_model else None)
+    rewards = Rewards(experiment, LearnedReward(reward_model, device) if reward_model else None)
     set_seed(experiment.seed)
     with tqdm(
         desc=experiment.trainer, total=experiment.steps, unit="step", disable=not progress
