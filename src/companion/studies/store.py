@@ -457,7 +457,9 @@ def _with_rest(name: str, texts: pd.DataFrame) -> pd.DataFrame:
 
 
 def _metrics(part: _Part) -> pd.DataFrame:
-    return part.run.metrics.assign(run=part.run.experiment.id)
+    table = part.run.metrics
+    single = dict.fromkeys(table.select_dtypes("float64").columns, "float32")
+    return table.astype(single).assign(run=part.run.experiment.id)
 
 
 def _rounded(logprobs: np.ndarray) -> np.ndarray:

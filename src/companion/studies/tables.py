@@ -30,8 +30,8 @@ _ENCODINGS = {"fraction": "BYTE_STREAM_SPLIT", "integer": "DELTA_BINARY_PACKED"}
 def write_tables(folder: Path, tables: Mapping[str, pd.DataFrame]) -> None:
     """Write tables into a folder, all or none; its other tables stay as they are.
 
-    Numbers with a fraction are kept in single precision, texts are dictionary-encoded, all is
-    compressed by zstd. The index of a table is not kept.
+    Texts are dictionary-encoded, all is compressed by zstd. Numbers keep their precision: measured
+    ones are best given as float32. The index of a table is not kept.
 
     Args:
         folder: of a study, made if missing.
@@ -131,10 +131,7 @@ def _settled(folder: Path) -> dict[str, dict[str, str | int]]:
 
 
 def _write_parquet(table: pd.DataFrame, path: Path) -> None:
-    floats = table.select_dtypes("float64").columns
-    arrow = pa.Table.from_pandas(
-        table.astype(dict.fromkeys(floats, "float32")), preserve_index=False
-    )
+    arrow = pa.Table.from_pandas(table, preserve_index=False)
     arrow = arrow.replace_schema_metadata(None)
     encodings = {f.name: _ENCODINGS[kind] for f in arrow.schema if (kind := _kind(f.type))}
     pq.write_table(
