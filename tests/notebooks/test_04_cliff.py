@@ -2,10 +2,10 @@
 
 import numpy as np
 import pytest
+from companion.rlhf.studies import bootstrap_interval, read_study
 
 from companion.data import data_path
 from companion.rlhf import policy_distance
-from companion.rlhf.studies import bootstrap_interval, read_study
 
 SEEDS = (0, 1, 2, 3, 4)
 

@@ -65,6 +65,7 @@ def save(
     alt: str,
     data: pd.DataFrame,
     root: Path | str = "figures",
+    source: str | None = None,
 ) -> SavedFigure:
     """Write a figure as SVG (light and dark), PDF and PNG, its data, and its sidecar.
 
@@ -80,6 +81,7 @@ def save(
         alt: what the figure shows, in words.
         data: the numbers drawn, one row an observation.
         root: the folder that gets ``<id>/``.
+        source: file and line of the function that drew it, if it is one of the package.
 
     Raises:
         ValueError: for an id of another form, an empty text, or an empty table.
@@ -105,6 +107,7 @@ def save(
         "alt": alt,
         "licence": LICENCE,
         **_origin(),
+        **({"source": source} if source else {}),
         "bibtex": _bibtex(id, title),
         "sha256": {
             names[suffix]: hashlib.sha256(content).hexdigest() for suffix, content in files.items()

@@ -11,6 +11,7 @@ import os
 import platform
 import subprocess
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
@@ -35,38 +36,35 @@ class CorruptRecord(CompanionError):
     """A record whose files are not those it was closed with."""
 
 
-@dataclass(frozen=True)
-class Record:
-    """A finished run on disk."""
+class Run(ABC):
+    """A finished run and its exact measures, wherever it is kept."""
 
-    path: Path
-
-    @cached_property
+    @property
+    @abstractmethod
     def experiment(self) -> Experiment:
         """What was run."""
-        return Experiment(**json.loads((self.path / "experiment.json").read_text()))
 
-    @cached_property
+    @property
+    @abstractmethod
     def metrics(self) -> pd.DataFrame:
         """One row per measurement: step, seconds, reward, exact behaviour masses."""
-        return pd.read_json(self.path / "metrics.jsonl", lines=True)
 
-    @cached_property
+    @property
+    @abstractmethod
     def distribution(self) -> pd.DataFrame:
         """Every scored completion of every prompt.
 
         Columns ``split``, ``prompt``, ``completion``, ``label``, ``start_logprob`` (the
         supervised policy) and ``logprob`` (the trained one), natural logarithms.
         """
-        return pd.read_parquet(self.path / "distribution.parquet")
 
-    @cached_property
+    @property
+    @abstractmethod
     def provenance(self) -> dict[str, Any]:
         """Commit, lock, device, versions, seeds, wall and processor time in seconds.
 
         ``resumed_at`` is the step of the checkpoint an interrupted run went on from.
         """
-        return json.loads((self.path / "provenance.json").read_text())
 
     def split(self, name: str) -> pd.DataFrame:
         """The part of ``distribution`` that is about one split.
@@ -76,7 +74,7 @@ class Record:
         """
         table = self.distribution[self.distribution["split"] == name]
         if table.empty:
-            raise CompanionError(f"split: record {self.path.name} has no {name!r}")
+            raise CompanionError(f"split: record {self.experiment.id} has no {name!r}")
         return table.reset_index(drop=True)
 
     def masses(self, split: str = "train", policy: str = "final") -> pd.Series:
@@ -106,6 +104,33 @@ class Record:
         return pd.Series(scores, dtype=float)
 
 
+@dataclass(frozen=True)
+class Record(Run):
+    """A finished run in a folder of its own."""
+
+    path: Path
+
+    @cached_property
+    def experiment(self) -> Experiment:
+        """What was run, as ``experiment.json`` holds it."""
+        return Experiment(**json.loads((self.path / "experiment.json").read_text()))
+
+    @cached_property
+    def metrics(self) -> pd.DataFrame:
+        """The lines of ``metrics.jsonl``."""
+        return pd.read_json(self.path / "metrics.jsonl", lines=True)
+
+    @cached_property
+    def distribution(self) -> pd.DataFrame:
+        """The table of ``distribution.parquet``."""
+        return pd.read_parquet(self.path / "distribution.parquet")
+
+    @cached_property
+    def provenance(self) -> dict[str, Any]:
+        """What ``provenance.json`` holds."""
+        return json.loads((self.path / "provenance.json").read_text())
+
+
 _COLUMNS = {"final": "logprob", "start": "start_logprob"}
 
 
@@ -116,12 +141,12 @@ def _mean_score(task: Task, table: pd.DataFrame, component: str, policy: str) ->
     return float((mass * scores).sum() / table["prompt"].nunique())
 
 
-def policy_distance(a: Record, b: Record, split: str = "train") -> Distance:
+def policy_distance(a: Run, b: Run, split: str = "train") -> Distance:
     """Exact total variation between the trained policies of two records, with its bracket."""
     return distribution_distance(a.split(split), b.split(split))
 
 
-def start_distance(record: Record, split: str = "train") -> Distance:
+def start_distance(record: Run, split: str = "train") -> Distance:
     """Exact total variation between a trained policy and the supervised one it started from."""
     table = record.split(split)
     return distribution_distance(table, table, "logprob", "start_logprob")
