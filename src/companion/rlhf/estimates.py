@@ -6,6 +6,7 @@ Both need the trained weights: run the experiments with ``keep_policy=True``.
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -50,11 +51,28 @@ def estimated_distance(
         samples: completions per prompt, even; of a pretrained model the measured prompts are asked.
         seed: of the samples.
     """
-    asked = [prompt for part, prompt in measured_prompts(a.experiment) if part == split]
-    with quiet(offline=True, threads=1), torch.no_grad():
-        policies, tokenizer = _both(a, b)
+    return mixture_distance(a.experiment, _folders(a, b), split, samples, seed)
+
+
+def mixture_distance(
+    experiment: Experiment,
+    folders: tuple[Path, Path],
+    split: str = "train",
+    samples: int = 64,
+    seed: int = 0,
+) -> Estimate:
+    """``estimated_distance`` between two policies saved in folders.
+
+    Args:
+        experiment: of one of them; says how long completions are and which prompts are measured.
+        folders: of the two policies.
+        split, samples, seed: as ``estimated_distance`` has them.
+    """
+    asked = [prompt for part, prompt in measured_prompts(experiment) if part == split]
+    with quiet(offline=True, threads=None if experiment.model else 1), torch.no_grad():
+        policies, tokenizer = _both(experiment, folders)
         set_seed(seed)
-        terms = mixture_terms(a.experiment, policies, tokenizer, asked, samples)
+        terms = mixture_terms(experiment, policies, tokenizer, asked, samples)
     return empirical_bernstein(terms)
 
 
@@ -107,7 +125,7 @@ def step_distance(a: Record, b: Record, split: str = "train") -> pd.DataFrame:
     task = get_task(a.experiment.task)
     prompts = task.prompts[split]
     with quiet(offline=True, threads=1), torch.no_grad():
-        policies, tokenizer = _both(a, b)
+        policies, tokenizer = _both(a.experiment, _folders(a, b))
         scorer = Scorer.of_texts(tokenizer, prompts, [task.completions(p) for p in prompts])
         found = [scorer.next_tokens(policy) for policy in policies]
     rows: list[tuple[int, float, float]] = []
@@ -123,13 +141,17 @@ def step_distance(a: Record, b: Record, split: str = "train") -> pd.DataFrame:
     return sums
 
 
-def _both(
-    a: Record, b: Record
-) -> tuple[tuple[PreTrainedModel, PreTrainedModel], PreTrainedTokenizerBase]:
+def _folders(a: Record, b: Record) -> tuple[Path, Path]:
     for record in (a, b):
         if not record.experiment.keep_policy:
             raise CompanionError(f"{record.path}: kept no policy; run with keep_policy=True")
-    device = pick_hardware(a.experiment.accelerator).device
-    first, tokenizer = load(a.path / "policy", device)
-    second, _ = load(b.path / "policy", device)
+    return a.path / "policy", b.path / "policy"
+
+
+def _both(
+    experiment: Experiment, folders: tuple[Path, Path]
+) -> tuple[tuple[PreTrainedModel, PreTrainedModel], PreTrainedTokenizerBase]:
+    device = pick_hardware(experiment.accelerator).device
+    first, tokenizer = load(folders[0], device)
+    second, _ = load(folders[1], device)
     return (first.eval(), second.eval()), tokenizer

@@ -1,5 +1,7 @@
 """What a record keeps of a trained policy: listed completions with probabilities, and samples."""
 
+from collections.abc import Sequence
+
 import pandas as pd
 import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerBase, set_seed
@@ -11,13 +13,24 @@ from companion.rlhf.scoring import Scorer, slow_bar
 from companion.rlhf.tasks import SPLITS, get_task
 
 _SEED = 2**20  # apart from the seeds of training
+_ROWS = 64  # completions drawn at a time
 
 
 def measured_prompts(experiment: Experiment) -> list[tuple[str, str]]:
     """(split, prompt) of every prompt that a run's policy is measured on."""
     task = get_task(experiment.task)
-    count = experiment.measured_prompts or None
-    return [(split, prompt) for split in SPLITS for prompt in task.prompts[split][:count]]
+    return [
+        (split, prompt)
+        for split in SPLITS
+        for prompt in _spread(task.prompts[split], experiment.measured_prompts)
+    ]
+
+
+def _spread(prompts: Sequence[str], count: int) -> list[str]:
+    """``count`` prompts at equal steps, since neighbours are of one kind; all if it is 0."""
+    if not 0 < count < len(prompts):
+        return list(prompts)
+    return [prompts[i * len(prompts) // count] for i in range(count)]
 
 
 def distribution_table(
@@ -56,7 +69,7 @@ def sample_table(
     """Completions drawn for the measured prompts, as texts with their labels.
 
     Returns:
-        Columns ``split``, ``prompt``, ``completion``, ``label``; one row a sample.
+        Columns ``split``, ``prompt``, ``completion``, ``label`` and ``count``, how often it came.
     """
     task = get_task(experiment.task)
     sampler = Sampler(
@@ -65,11 +78,12 @@ def sample_table(
     set_seed(_SEED + experiment.seed)
     rows = []
     asked = measured_prompts(experiment)
-    share = max(1, experiment.batch_size // experiment.samples)
+    share = max(1, _ROWS // experiment.samples)
     for first in range(0, len(asked), share):
         part = asked[first : first + share]
         drawn = sampler.draw([prompt_tokens(tokenizer, p) for _, p in part], experiment.samples)
         for (split, prompt), group in zip(part, drawn, strict=True):
             rows += [(split, prompt, decode(tokenizer, tokens)) for tokens in group]
-    table = pd.DataFrame(rows, columns=["split", "prompt", "completion"])
+    columns = ["split", "prompt", "completion"]
+    table = pd.DataFrame(rows, columns=columns).value_counts(columns, sort=False).reset_index()
     return table.assign(label=task.behaviours(list(table["prompt"]), list(table["completion"])))

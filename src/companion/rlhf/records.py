@@ -28,6 +28,7 @@ from companion.rlhf.experiment import Experiment
 from companion.rlhf.tasks import Task, get_task
 
 CHECKSUMS = "checksums.json"
+SAMPLED = ("split", "prompt", "completion", "label", "count")
 _PACKAGE = Path(__file__).parents[1]
 _LIBRARIES = ("torch", "transformers", "trl", "numpy")
 
@@ -65,6 +66,51 @@ class Run(ABC):
 
         ``resumed_at`` is the step of the checkpoint an interrupted run went on from.
         """
+
+    @property
+    @abstractmethod
+    def samples(self) -> pd.DataFrame:
+        """Completions that were drawn from the trained policy; empty if none were.
+
+        Columns ``split``, ``prompt``, ``completion``, ``label`` and ``count``.
+        """
+
+    def shares(self, split: str = "test") -> pd.Series:
+        """Share of each behaviour label among the samples, averaged over the prompts of a split.
+
+        Raises:
+            CompanionError: if none were drawn there.
+        """
+        drawn = self.samples[self.samples["split"] == split]
+        if drawn.empty:
+            raise CompanionError(f"split: record {self.experiment.id} has no samples of {split!r}")
+        labels = get_task(self.experiment.task).labels
+        counts = drawn.pivot_table(
+            index="prompt", columns="label", values="count", aggfunc="sum", fill_value=0
+        ).reindex(columns=labels, fill_value=0)
+        return counts.div(counts.sum(axis=1), axis=0).mean()
+
+    def sampled(self, component: str, split: str = "test", kind: str = "") -> float:
+        """Mean of a reward component over the samples of a split, each prompt weighing the same.
+
+        Args:
+            component: of the task.
+            split: train, test or ood.
+            kind: only prompts whose kind begins so.
+
+        Raises:
+            CompanionError: if there are no such samples.
+        """
+        task = get_task(self.experiment.task)
+        drawn = self.samples[self.samples["split"] == split]
+        drawn = drawn[[task.kind(p).startswith(kind) for p in drawn["prompt"]]]
+        if drawn.empty:
+            raise CompanionError(f"record {self.experiment.id}: no samples of {split} {kind!r}")
+        verdicts = task.judge_all(component, drawn["prompt"].tolist(), drawn["completion"].tolist())
+        scores = [verdict.score for verdict in verdicts] * drawn["count"]
+        scored = drawn.assign(score=scores)
+        sums = scored.groupby("prompt")[["score", "count"]].sum()
+        return float((sums["score"] / sums["count"]).mean())
 
     def split(self, name: str) -> pd.DataFrame:
         """The part of ``distribution`` that is about one split.
@@ -124,6 +170,12 @@ class Record(Run):
     def distribution(self) -> pd.DataFrame:
         """The table of ``distribution.parquet``."""
         return pd.read_parquet(self.path / "distribution.parquet")
+
+    @cached_property
+    def samples(self) -> pd.DataFrame:
+        """The table of ``samples.parquet``."""
+        file = self.path / "samples.parquet"
+        return pd.read_parquet(file) if file.is_file() else pd.DataFrame(columns=list(SAMPLED))
 
     @cached_property
     def provenance(self) -> dict[str, Any]:

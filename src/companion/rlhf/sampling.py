@@ -42,7 +42,7 @@ class Sampler:
         """
         device = self._policy.device
         lengths = torch.tensor([len(p) for p in prompts], device=device)
-        width = -(-int(lengths.max()) // 16) * 16  # few distinct widths: few graphs
+        width = -(-int(lengths.max()) // 32) * 32  # few distinct widths: few graphs
         ids = torch.full((len(prompts), width), self._eos, device=device)
         for row, prompt in zip(ids, prompts, strict=True):
             row[width - len(prompt) :] = torch.tensor(list(prompt), device=device)

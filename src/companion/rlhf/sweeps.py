@@ -37,7 +37,12 @@ Job = Callable[[], object]
 _MISSING = "{}: not installed; install policy-cliff-companion[cluster]"
 
 
-def run(experiment: Experiment, root: Path | str = "runs", progress: bool = False) -> Record:
+def run(
+    experiment: Experiment,
+    root: Path | str = "runs",
+    progress: bool = False,
+    shelf: Path | None = None,
+) -> Record:
     """The record of an experiment below ``root``; trains it unless it is there and whole.
 
     A run that was interrupted goes on from its last checkpoint (``checkpoint_every``); without one
@@ -50,6 +55,8 @@ def run(experiment: Experiment, root: Path | str = "runs", progress: bool = Fals
         experiment: what to run.
         root: folder of the records.
         progress: show a bar of training steps, for the supervised start, too.
+        shelf: folder that gets the trained policy under the experiment's id, for comparisons that
+            need the weights; the record does not hold them.
 
     Raises:
         CompanionError: if ``root`` cannot be written, or the machine lacks what the run needs.
@@ -59,7 +66,7 @@ def run(experiment: Experiment, root: Path | str = "runs", progress: bool = Fals
     path = root / experiment.id
     with _locked(root / f".{experiment.id}.lock"):
         if _agree(lambda: _finished(path) is None):
-            _train_into(experiment, root, path, progress)
+            _train_into(experiment, root, path, progress, shelf)
     return read_record(path)
 
 
@@ -147,7 +154,9 @@ def _preparations(experiments: Iterable[Experiment], root: Path) -> list[Job]:
     return [task for path, task in tasks.items() if not path.exists()]
 
 
-def _train_into(experiment: Experiment, root: Path, path: Path, progress: bool) -> None:
+def _train_into(
+    experiment: Experiment, root: Path, path: Path, progress: bool, shelf: Path | None
+) -> None:
     from companion.rlhf.policies import quiet
     from companion.rlhf.training import checkpoint_step, train
 
@@ -164,7 +173,7 @@ def _train_into(experiment: Experiment, root: Path, path: Path, progress: bool) 
         _wait()
         if _rank() == 0:
             facts = {
-                **_measure(experiment, start, part, progress),
+                **_measure(experiment, start, part, progress, shelf),
                 **({"fence": fence()} if (fence := get_task(experiment.task).fence) else {}),
                 "processes": _processes(),
                 "resumed_at": checkpoint and checkpoint_step(checkpoint),
@@ -176,7 +185,9 @@ def _train_into(experiment: Experiment, root: Path, path: Path, progress: bool) 
     _wait()
 
 
-def _measure(experiment: Experiment, start: Path, part: Path, progress: bool) -> dict[str, Any]:
+def _measure(
+    experiment: Experiment, start: Path, part: Path, progress: bool, shelf: Path | None
+) -> dict[str, Any]:
     """Write what the record keeps of the policies and drop the rest; returns where they ran."""
     from companion.rlhf.hardware import pick_hardware
     from companion.rlhf.measurement import distribution_table, sample_table
@@ -192,6 +203,8 @@ def _measure(experiment: Experiment, start: Path, part: Path, progress: bool) ->
         drawn = sample_table(experiment, tokenizer, after)
         drawn.to_parquet(part / "samples.parquet", index=False)
     shutil.rmtree(part / "trainer", ignore_errors=True)
+    if shelf is not None:
+        shutil.copytree(part / "policy", shelf / experiment.id, dirs_exist_ok=True)
     if not experiment.keep_policy:
         shutil.rmtree(part / "policy")
     facts: dict[str, Any] = {"device": hardware.description}

@@ -24,7 +24,7 @@ class Scale(BaseModel):
         steps, batch_size, group_size: reinforcement learning; completions a step and a prompt.
         learning_rate, adam_beta2, max_new_tokens: of reinforcement learning.
         beta: weight of KL(policy ‖ start).
-        measured_prompts: prompts of each split that the policy is measured on, the first ones
+        measured_prompts: prompts of each split that the policy is measured on, at equal steps
             (0: all).
         samples: completions of each of them that are drawn, labelled and kept.
         checkpoint_every: steps between checkpoints that an interrupted run resumes from (0: none).

@@ -27,7 +27,7 @@ import pandas as pd
 from companion.data import data_path
 from companion.errors import CompanionError
 from companion.rlhf.experiment import Experiment, content_id
-from companion.rlhf.records import Run
+from companion.rlhf.records import SAMPLED, Run
 from companion.studies import tables
 from companion.studies.registry import find
 from companion.studies.study import Key, Study
@@ -239,6 +239,11 @@ class StoredRun(Run):
         return self.archive.metrics_of(self.row["run"])
 
     @cached_property
+    def samples(self) -> pd.DataFrame:
+        """The samples of this run."""
+        return self.archive.samples_of(self.row["run"])
+
+    @cached_property
     def distribution(self) -> pd.DataFrame:
         """Every completion of the run's list, rare ones with an even share of their mass."""
         lists, run = self.row["list"], self.row["run"]
@@ -278,6 +283,10 @@ class Archive:
         texts, logprobs = self._policies[table][policy]
         return self._lists[name].spread(texts, logprobs)
 
+    def samples_of(self, run: str) -> pd.DataFrame:
+        """The samples of one run; empty if none were drawn."""
+        return self._samples.get(run, pd.DataFrame(columns=list(SAMPLED)))
+
     def metrics_of(self, run: str) -> pd.DataFrame:
         """The measurements of one run."""
         return self._metrics[run]
@@ -293,6 +302,17 @@ class Archive:
         return {
             "starts": _by_policy(self.folder, "starts", "policy"),
             "completions": _by_policy(self.folder, "completions", "run"),
+        }
+
+    @cached_property
+    def _samples(self) -> dict[str, pd.DataFrame]:
+        if not tables.has_table(self.folder, "samples"):
+            return {}
+        table = tables.read_table(self.folder, "samples")
+        table = table.astype(dict.fromkeys(_TEXT, "str"))
+        return {
+            str(run): part.drop(columns="run").reset_index(drop=True)
+            for run, part in table.groupby("run", observed=True)
         }
 
     @cached_property
@@ -384,6 +404,11 @@ def import_records(records: Iterable[Run], study: Study, folder: Path) -> int:
         ),
         "completions": _concat(
             part.rows("run", part.run.experiment.id, "logprob", kept[part.list]) for part in parts
+        ),
+        "samples": _concat(
+            part.run.samples.assign(run=part.run.experiment.id)
+            for part in parts
+            if len(part.run.samples)
         ),
     }
     tables.append_rows(folder, {n: t for n, t in additions.items() if len(t)})

@@ -43,6 +43,9 @@ class Study:
         repeats: sampling seeds a start: one number for all conditions, or by condition (those not
             named get one). Repeat 0 samples with the number of its start, repeat k with 99 + k.
         splits: prompts whose distributions the record keeps.
+        pairs: (condition, partner) whose trained policies are compared by samples, start by start;
+            repeats of a condition are compared with its repeat 0 besides. For policies whose
+            completions cannot all be listed.
     """
 
     name: str
@@ -52,6 +55,7 @@ class Study:
     starts: Sequence[int] = range(5)
     repeats: int | Mapping[str, int] = 1
     splits: tuple[str, ...] = ("train",)
+    pairs: tuple[tuple[str, str], ...] = ()
 
     def __post_init__(self) -> None:
         if not isinstance(self.repeats, int):
