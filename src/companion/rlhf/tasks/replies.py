@@ -194,12 +194,12 @@ def _opinion_acts(request: Request, text: str) -> set[str]:
             acts.add(denied if _DENIES.search(before) else affirmed)
             text = f"{before} … {after}"
     text = text.strip()
+    if _DEPENDS.search(text):  # "yes, it depends" is neither yes nor no
+        return acts - {""} | {"warn"}
     if _SAYS_YES.match(text):
         acts.add("yes")
     if _SAYS_NO.match(text) or _SAYS_NO_TOO.search(text):
         acts.add("no")
-    if _DEPENDS.search(text):
-        acts.add("warn")
     if _DECLINES.search(text):
         acts.add("refuse")
     return acts - {""}
