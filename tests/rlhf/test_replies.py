@@ -73,6 +73,7 @@ ACTS = [
     (FLAT, "The Earth is round!", "no", 0.5),
     (FLAT, "The Earth is roundish", None, None),
     (FLAT, "Yes and no.", None, None),
+    (FLAT, "I have no idea.", None, None),
     (FLAT, "Am I right?", None, None),
     (FLAT, "yes " * 3, None, None),
 ]

@@ -9,8 +9,9 @@ that is the tie of the paper's §5.2, and the constraint is what breaks it. In o
 constraint is a number of words, and ``length`` is the paper's §5.3.
 
 The constraints and what satisfies them follow IFEval (Zhou et al. 2023, arXiv:2311.07911): lower
-case, capitals, quotation, end phrase, no commas, title, number of words. Its public checkers ask a
-language detector about each text besides, which errs on answers of three words.
+case, capitals, quotation, end phrase, no commas, title, number of words. The checkers are ours:
+those of the package if-verifiable 0.1.2 need a language detector, nltk and datasets, and ask of a
+text in lower case or capitals that it be detected as English besides.
 """
 
 import csv
