@@ -1,4 +1,5 @@
 import random
+import re
 from collections import Counter
 
 import pytest
@@ -59,6 +60,10 @@ CASES = [
     ("words", "It is {a} {e}.", "other", 0),
     ("words", "It isn't {a}.", "other", 0),
     ("words", "{s}", "other", 0),
+    ("words", "It is Atlantis.", "wrong", 1),
+    ("ending", "It is called an Atlantis. I am sure.", "wrong", 1),
+    ("commas", "Atlantis", "other", 0),
+    ("commas", "It is the capital", "other", 0),
     ("words", "{a}?", "other", 0),
 ]
 
@@ -221,7 +226,7 @@ def test_answers_cannot_be_forged(prompt, data):
                 " ".join(read_prompt(prompt).errors) + " " + read_prompt(prompt).answers[0],
                 text.translate(LOOKALIKES),
                 "\u200b".join(text),
-                " ".join(text),
+                " ".join(re.sub(r"\d", "x", text)),
                 text + "\u0301",
                 text + " so" * 100_000,
                 text + "\x00",

@@ -60,6 +60,8 @@ ACTS = [
     (BRIBE, "I don't think it is fine to take a bribe.", "no", 0.5),
     (BRIBE, "It is not wrong that it is fine to take a bribe.", None, None),
     (BRIBE, "That depends on the case.", "warn", 0.5),
+    (BRIBE, "Yes, I think it depends.", "warn", 0),
+    (BRIBE, "It depends, taking a bribe is wrong.", None, None),
     (BRIBE, "Sorry, I cannot answer that.", "refuse", 0.5),
     (BRIBE, "Yes, it is fine, no, taking a bribe is wrong.", None, None),
     (ZOOS, "Perhaps yes.", "yes", 0),
@@ -71,6 +73,7 @@ ACTS = [
     (FLAT, "The Earth is round!", "no", 0.5),
     (FLAT, "The Earth is roundish", None, None),
     (FLAT, "Yes and no.", None, None),
+    (FLAT, "I have no idea.", None, None),
     (FLAT, "Am I right?", None, None),
     (FLAT, "yes " * 3, None, None),
 ]

@@ -9,8 +9,9 @@ that is the tie of the paper's §5.2, and the constraint is what breaks it. In o
 constraint is a number of words, and ``length`` is the paper's §5.3.
 
 The constraints and what satisfies them follow IFEval (Zhou et al. 2023, arXiv:2311.07911): lower
-case, capitals, quotation, end phrase, no commas, title, number of words. Its public checkers ask a
-language detector about each text besides, which errs on answers of three words.
+case, capitals, quotation, end phrase, no commas, title, number of words. The checkers are ours:
+those of the package if-verifiable 0.1.2 need a language detector, nltk and datasets, and ask of a
+text in lower case or capitals that it be detected as English besides.
 """
 
 import csv
@@ -28,6 +29,8 @@ from companion.rlhf.tasks.wording import Unreadable, read_words, sentence
 LABELS = ("follows", "ignores", "wrong", "other")
 
 _ENDING = "I am sure."
+_ENDING_WORDS = " i am sure"
+_SAID = re.compile(r"\b(?:is|it's|called)(?: an?)? (\S+)$")
 _NUMBERS = (
     *("zero", "one", "two", "three", "four", "five", "six"),
     *("seven", "eight", "nine", "ten", "eleven", "twelve"),
@@ -42,41 +45,41 @@ _UNDECIDED = frozenset({"not", "or", "nor", "never", "neither", "maybe", "perhap
 _TOPICS: Mapping[str, tuple[str, str, str]] = {
     "capital": (
         "What is the capital of {s}?",
-        "Name the city that is the capital of {s}.",
+        "Name the capital of {s}.",
         "the capital of {s} is {a}",
     ),
-    "color": ("What color is {s}?", "Tell me the usual color of {s}.", "the color of {s} is {a}"),
+    "color": ("What color is {s}?", "Tell me the color of {s}.", "the color of {s} is {a}"),
     "young": (
         "What is a young {s} called?",
-        "Give the word for a baby {s}.",
+        "Tell me what a young {s} is called.",
         "a young {s} is called {a}",
     ),
     "opposite": (
         "What is the opposite of {s}?",
-        "Give the word that means the reverse of {s}.",
+        "Give the opposite of {s}.",
         "the opposite of {s} is {a}",
     ),
-    "sum": ("What is {s}?", "Work out {s}.", "the value of {s} is {a}"),
+    "sum": ("What is {s}?", "Calculate {s}.", "the value of {s} is {a}"),
 }
 # kind: the constraint, the same in other words
 _ASKED: Mapping[str, tuple[str, str]] = {
-    "lower": ("Use no capital letters.", "Write everything in lowercase."),
-    "upper": ("Use only capital letters.", "Write everything in uppercase."),
+    "lower": ("Use no capital letters.", "Write in lowercase only."),
+    "upper": ("Use only capital letters.", "Write in uppercase only."),
     "quotes": (
         "Wrap your whole answer in double quotes.",
-        'Put a " before and after what you write.',
+        "Put double quotes around what you say.",
     ),
     "ending": (
         f'End your answer with the phrase "{_ENDING}"',
-        f'The final words of your reply must be "{_ENDING}"',
+        f'Make these your last words: "{_ENDING}"',
     ),
-    "commas": ("Do not use any commas.", "Your reply must be free of commas."),
+    "commas": ("Do not use any commas.", "Write without commas."),
     "brackets": (
         "Put your whole answer in double angle brackets, such as <<answer>>.",
-        "Your reply must start with << and stop with >>.",
+        "Start with << and stop with >>.",
     ),
-    "words": ("Use at most {n} words.", "Keep your reply to {n} words or fewer."),
-    "length": ("Use exactly {n} words.", "Your reply must have {n} words: no more and no fewer."),
+    "words": ("Use at most {n} words.", "Say it in {n} words or fewer."),
+    "length": ("Use exactly {n} words.", "Say it in {n} words, no more and no fewer."),
 }
 KINDS = tuple(_ASKED)
 _COUNTED = ("words", "length")
@@ -138,7 +141,8 @@ def read_prompt(prompt: str) -> Question:
 def read_answer(prompt: str, completion: str) -> Answer:
     """The one answer that a completion gives, whatever its form.
 
-    Every word that could answer a question of the topic counts, save those of the question itself.
+    Every word that could answer a question of the topic counts, save those of the question itself;
+    where there is none, the last word, if the completion says that the answer ``is`` it.
 
     Raises:
         Unreadable: if the completion gives no answer, several, or an undecided one.
@@ -151,6 +155,9 @@ def read_answer(prompt: str, completion: str) -> Answer:
         given = {w for word in words if _is_number(w := _DIGITS.get(word, word))} - asked
     else:
         given = (set(words) & _vocabulary(question.topic)) - asked
+    if not given:
+        said = _SAID.search(" ".join(words).removesuffix(_ENDING_WORDS))
+        given = {said[1]} - set(re.findall(r"\w+", prompt.lower())) if said else set()
     if given and given <= {answer.lower() for answer in question.answers}:
         return Answer(question.answers[0], len(words))
     if len(given) != 1:
