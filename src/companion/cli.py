@@ -6,11 +6,13 @@ from typing import Annotated, Literal
 
 import typer
 
+from companion.bundle_commands import app as bundle
 from companion.errors import CompanionError
 from companion.study_commands import app as study
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 app.add_typer(study, name="study")
+app.add_typer(bundle, name="bundle")
 
 
 @app.callback()

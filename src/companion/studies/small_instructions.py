@@ -18,6 +18,7 @@ def _condition(rewards: dict[str, float], **more: Any) -> dict[str, Any]:
         "task": "instructions",
         "tier": "small",
         "scale_rewards": "none",
+        "sft_steps": 120,
         "eval_every": 2,
         "measured_prompts": 24,
         "samples": 8,
