@@ -98,7 +98,7 @@ def prompt_tokens(tokenizer: PreTrainedTokenizerBase, prompt: str) -> list[int]:
     Chat models get their own marks, in the short form without a system text where they know
     ChatML. A model without a chat template gets a line break, which word-level policies lack.
     """
-    if "<|im_start|>" in tokenizer.get_vocab():
+    if tokenizer.convert_tokens_to_ids("<|im_start|>") not in (None, tokenizer.unk_token_id):
         return encode(
             tokenizer, f"<|im_start|>user\n{prompt}<|im_end|>\n<|im_start|>assistant\n", marks=True
         )
