@@ -20,6 +20,7 @@ from companion.studies.study import Key, Study
 
 SPLITS = ("train", "test")
 SAMPLES = 64  # a prompt, half of each policy
+COMPARING = 120  # seconds kept for the distances of a start
 COLUMNS = (
     *("condition", "start", "repeat", "partner", "partner_repeat", "split"),
     *("value", "low", "high", "samples", "listed_low", "listed_high"),
@@ -83,7 +84,7 @@ def run_start(
     rows = [
         distance(records[key], records[partner], key, partner, shelf, split)
         for key, partner in partners(study)
-        if key.start == start
+        if key in records and partner in records and time.time() < until
         for split in SPLITS
     ]
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -121,8 +122,8 @@ def collect(study: Study, root: Path, folder: Path) -> int:
     known = set()
     if tables.has_table(folder, "pairs"):
         known = set(tables.read_table(folder, "pairs")["start"])
-    wanted = [e for key, e in study.experiments().items() if key.start in starts]
-    added = import_records([read_record(root / e.id) for e in wanted], study, folder)
+    wanted = [root / e.id for key, e in study.experiments().items() if key.start in starts]
+    added = import_records([read_record(p) for p in wanted if p.is_dir()], study, folder)
     new = [pd.read_parquet(file) for start, file in starts.items() if start not in known]
     if new:
         tables.append_rows(folder, {"pairs": pd.concat(new, ignore_index=True)})
