@@ -41,6 +41,10 @@ class Runs(Sequence[Run]):
     """Runs of a study, in its order; each is found by condition, start and repeat.
 
     ``len``, iteration and ``runs[0]`` are those of a list of runs.
+
+    Args:
+        study: whose conditions the keys name.
+        runs: by key; they may be at another tier or from starts that the study does not record.
     """
 
     def __init__(self, study: Study, runs: Mapping[Key, Run]) -> None:
@@ -62,10 +66,6 @@ class Runs(Sequence[Run]):
     def __getitem__(self, index: int | slice) -> Run | list[Run]:
         """The runs as a list would give them."""
         return list(self._runs.values())[index]
-
-    def __add__(self, other: Iterable[Run]) -> list[Run]:
-        """A plain list of both."""
-        return [*self, *other]
 
     def items(self) -> Iterable[tuple[Key, Run]]:
         """Pairs of key and run."""
@@ -168,15 +168,6 @@ def _tidy(rows: Iterable[tuple[Key, float | Mapping[str, float]]]) -> pd.DataFra
     )
     table = pd.DataFrame(named)
     return table if len(table.columns) else pd.DataFrame(columns=[*Key._fields, "value"])
-
-
-def named(study: Study, runs: Iterable[Run]) -> Runs:
-    """Runs made elsewhere, such as those of a sweep, as runs of a study.
-
-    Raises:
-        CompanionError: if no condition asks for one of them.
-    """
-    return Runs(study, {study.key_of(run.experiment): run for run in runs})
 
 
 def load(study: Study | str, *conditions: str, folder: Path | None = None) -> Runs:
