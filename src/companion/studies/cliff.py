@@ -311,7 +311,7 @@ def trained(recorded: Runs, today: Runs, jump: float) -> Drawing:
         floor = interval(parts["distance"][0], FLOOR)
         right.axhspan(*floor.ends, color=COLOURS["faint"], alpha=0.35, lw=0)
         right.text(0.0009, floor.value, FLOOR, color=COLOURS["faint"], va="center")
-        right.legend(loc="upper left", bbox_to_anchor=(0, 0.62))
+        left.legend(loc="center")
         left.set(xscale="log", ylim=(-0.04, 1.04), title="Share of the favoured trace")
         left.set_ylabel("probability after training")
         right.set(ylim=(-0.04, 1.04), title="Distance from the run without a bonus")
