@@ -336,8 +336,8 @@ def trained(recorded: Runs, today: Runs, jump: float) -> Drawing:
         "are other starts, trained while this page was built. Black: the optimal policy of "
         "Proposition 2.10. Grey: distance between two GRPO runs without any bonus that differ in "
         "the sampling seed alone (interval of the mean). Green: the exact gradient under the "
-        "strong grader, where the traces are not tied. Completions outside the list could add at most "
-        f"{widest:.2g}.",
+        "strong grader, where the traces are not tied. Completions outside the list could add at "
+        f"most {widest:.2g}.",
         alt=_in_words(parts["favoured share"][0], parts["distance"][0]),
         data=table,
     )
