@@ -28,7 +28,7 @@ from companion.studies.statistics import (
 )
 from companion.studies.store import Runs, import_records, load, read_table
 from companion.studies.study import Key, Study
-from companion.studies.tables import write_tables
+from companion.studies.tables import append_rows, write_tables
 
 __all__ = [
     "Claim",
@@ -38,6 +38,7 @@ __all__ = [
     "Runs",
     "Study",
     "Verdict",
+    "append_rows",
     "equivalence",
     "figure",
     "figures",

@@ -351,34 +351,38 @@ def import_records(records: Iterable[Run], study: Study, folder: Path) -> int:
     Raises:
         CompanionError: if no condition asks for a run, or its distribution is not one.
     """
-    known = recorded_ids(folder)
-    new = {study.key_of(run.experiment): run for run in records if run.experiment.id not in known}
-    if not new:
-        return 0
-    parts = [_Part(study, key, run) for key, run in new.items()]
-    lists = {part.list: part.table[_TEXT] for part in parts}
-    starts = {part.policy: part for part in parts}
-    kept = {name: _kept([p for p in parts if p.list == name]) for name in lists}
-    # Two records of one list import the same completions, so that policies can be compared.
-    have = {
-        "texts": _column(folder, "texts", "list"),
-        "starts": _column(folder, "starts", "policy"),
-    }
-    additions = {
-        "runs": pd.DataFrame([part.row() for part in parts]),
-        "metrics": pd.concat([_metrics(part) for part in parts], ignore_index=True),
-        "texts": _concat(_with_rest(n, t) for n, t in lists.items() if n not in have["texts"]),
-        "starts": _concat(
-            part.rows("policy", name, "start_logprob", kept[part.list])
-            for name, part in starts.items()
-            if name not in have["starts"]
-        ),
-        "completions": _concat(
-            part.rows("run", part.run.experiment.id, "logprob", kept[part.list]) for part in parts
-        ),
-    }
-    tables.append_rows(folder, {n: t for n, t in additions.items() if len(t)})
-    return len(parts)
+    with tables.locked(folder):
+        known = recorded_ids(folder)
+        new = {
+            study.key_of(run.experiment): run for run in records if run.experiment.id not in known
+        }
+        if not new:
+            return 0
+        parts = [_Part(study, key, run) for key, run in new.items()]
+        lists = {part.list: part.table[_TEXT] for part in parts}
+        starts = {part.policy: part for part in parts}
+        kept = {name: _kept([p for p in parts if p.list == name]) for name in lists}
+        # Two records of one list import the same completions, so that policies can be compared.
+        have = {
+            "texts": _column(folder, "texts", "list"),
+            "starts": _column(folder, "starts", "policy"),
+        }
+        additions = {
+            "runs": pd.DataFrame([part.row() for part in parts]),
+            "metrics": pd.concat([_metrics(part) for part in parts], ignore_index=True),
+            "texts": _concat(_with_rest(n, t) for n, t in lists.items() if n not in have["texts"]),
+            "starts": _concat(
+                part.rows("policy", name, "start_logprob", kept[part.list])
+                for name, part in starts.items()
+                if name not in have["starts"]
+            ),
+            "completions": _concat(
+                part.rows("run", part.run.experiment.id, "logprob", kept[part.list])
+                for part in parts
+            ),
+        }
+        tables.append_rows(folder, {n: t for n, t in additions.items() if len(t)})
+        return len(parts)
 
 
 class _Part:
