@@ -81,8 +81,10 @@ def figures(session: nox.Session) -> None:
 
 @nox.session
 def lint(session: nox.Session) -> None:
-    """Check style, format and types: ``nox -s lint``."""
-    session.install("-c", "constraints.txt", "mypy", "ruff", "numpy", "pandas", "sympy")
+    """Check style, format, types and who imports whom: ``nox -s lint``."""
+    tools = ("import-linter", "mypy", "ruff", "numpy", "pandas", "sympy")
+    session.install("-c", "constraints.txt", *tools)
     session.run("ruff", "check", ".")
     session.run("ruff", "format", "--check", ".")
     session.run("mypy", "src")
+    session.run("lint-imports", env={"PYTHONPATH": "src"})

@@ -85,8 +85,11 @@ def test_pressure_on_thoughts_removes_what_is_caught_and_leaves_the_rest_tied():
     assert min(max(m["honest"], m["hidden"]) for m in pressed) > 0.9
 
 
-def test_from_a_candid_agent_pressure_moves_cheating_into_hiding():
-    """A tenth for the open way, and no pressure, is the control: nothing is hidden there."""
+def test_from_a_candid_agent_pressure_can_move_cheating_into_hiding():
+    """A tenth for the open way, and no pressure, is the control: nothing is hidden there.
+
+    It is all or nothing, so that five starts do not tell the mean from zero.
+    """
     ends = {True: [], False: []}
     for record in load("pressure", "candid*"):
         ends["monitor" in record.experiment.rewards].append(record)
@@ -104,7 +107,8 @@ def test_from_a_candid_agent_pressure_moves_cheating_into_hiding():
         np.mean([r.masses("train")["hidden"] for r in ends[True] if r.experiment.sft_seed == s])
         for s in SEEDS
     ]
-    assert mean_interval(np.array(by_start) - hidden[False].mean()).low > 0
+    assert sum(share > 0.9 for share in by_start) >= 2
+    assert not mean_interval(np.array(by_start) - hidden[False].mean()).excludes_zero
 
 
 def test_direction_matters_more_than_size():

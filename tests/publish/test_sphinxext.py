@@ -5,6 +5,8 @@ import re
 
 import pytest
 
+from companion.publish.sphinxext.figures import code_address
+
 
 @pytest.fixture
 def chapter(built):
@@ -31,6 +33,26 @@ def test_figure_links_lead_to_files_at_fixed_addresses(built, chapter):
     for name in links:
         assert (built.html / name).stat().st_size
     assert (built.html / "figures/fig-tiny/fig-tiny.bib").read_text() == sidecar["bibtex"]
+
+
+@pytest.mark.parametrize(
+    ("commit", "source", "repository", "address"),
+    [
+        (
+            "abc",
+            "src/a.py#L3",
+            "https://github.com/o/n",
+            "https://github.com/o/n/blob/abc/src/a.py#L3",
+        ),
+        ("abc+uncommitted", "src/a.py#L3", "https://github.com/o/n", None),
+        ("unknown", "src/a.py#L3", "https://github.com/o/n", None),
+        (None, "src/a.py#L3", "https://github.com/o/n", None),
+        ("abc", None, "https://github.com/o/n", None),
+        ("abc", "src/a.py#L3", None, None),
+    ],
+)
+def test_figure_leads_to_its_code_where_that_is_public(commit, source, repository, address):
+    assert code_address({"commit": commit, "source": source}, repository) == address
 
 
 def test_no_page_loads_what_it_does_not_use(built, chapter):

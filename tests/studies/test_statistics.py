@@ -1,5 +1,7 @@
 """Intervals and tests over starts, checked by simulation where they promise a frequency."""
 
+import doctest
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -8,6 +10,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from companion.errors import CompanionError
+from companion.studies import statistics
 from companion.studies.statistics import (
     Interval,
     equivalence,
@@ -208,3 +211,9 @@ def test_live_check_measures_width_by_what_is_possible():
 def test_live_check_expects_nothing_of_another_tier():
     line = live_check("share", [0.4, 0.41], 0.9, tier="gpu")
     assert line == {"compared": "share", "now": 0.9, "expected from": "–", "to": "–"}
+
+
+def test_examples_in_docstrings():
+    found = doctest.testmod(statistics)
+    assert found.attempted
+    assert not found.failed

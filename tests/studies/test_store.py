@@ -10,7 +10,7 @@ from companion.errors import CompanionError
 from companion.rlhf import Experiment
 from companion.rlhf.distances import distribution_distance
 from companion.rlhf.records import Run
-from companion.studies.store import RARE, import_records, load, named
+from companion.studies.store import RARE, Runs, import_records, load
 from companion.studies.study import Key, Study
 from companion.studies.tables import read_table
 
@@ -132,7 +132,7 @@ def test_one_lists_runs_by_condition_start_and_repeat(tmp_path):
 def test_partners_share_start_and_repeat():
     experiments = STUDY.experiments()
     keys = [Key(c, s, 0) for c in ("plain", "paid") for s in (1000, 1001)]
-    runs = named(STUDY, [Made(experiments[key]) for key in keys])
+    runs = Runs(STUDY, {key: Made(experiments[key]) for key in keys})
     table = runs.compared(
         lambda partner, run: partner.experiment.sft_seed == run.experiment.sft_seed,
         {"paid": "plain"},

@@ -1,10 +1,13 @@
 """The studies of the book: their conditions, and the records that belong to them."""
 
+import json
+from pathlib import Path
+
 import pytest
 
 from companion.errors import CompanionError
 from companion.results import catalogue
-from companion.studies import Study, figures, find, load
+from companion.studies import Study, cliff, figures, find, load
 from companion.studies.registry import modules
 from companion.studies.store import study_folder
 from companion.studies.study import Key
@@ -84,3 +87,14 @@ def test_figures_rest_on_results_that_are_there():
     known = {row["name"] for row in catalogue()}
     for id, entry in figures().items():
         assert set(entry.rests_on) <= known, id
+
+
+def test_a_figure_knows_the_function_that_drew_it(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    saved = cliff.value_and_policy()
+    sidecar = json.loads((saved.folder / f"{saved.id}.json").read_text())
+    entry = figures()[saved.id]
+    assert (entry.function, entry.source) == ("cliff.value_and_policy", sidecar["source"])
+    file, line = sidecar["source"].split("#L")
+    lines = (Path(__file__).parents[2] / file).read_text().splitlines()
+    assert lines[int(line) - 1].startswith(f'@figure("{saved.id}"')

@@ -13,7 +13,7 @@ of claims, the results map and the tests read them from there::
 ``companion study list | run NAME | show NAME`` does the same from the command line.
 """
 
-from companion.studies.claims import Claim, Verdict, judge
+from companion.studies.claims import Claim, Verdict, judge, verdict_table
 from companion.studies.registry import Drawing, figure, figures, find
 from companion.studies.statistics import (
     Interval,
@@ -26,9 +26,9 @@ from companion.studies.statistics import (
     share_interval,
     signed,
 )
-from companion.studies.store import Runs, import_records, load, named, read_table
+from companion.studies.store import Runs, import_records, load, read_table
 from companion.studies.study import Key, Study
-from companion.studies.tables import write_tables
+from companion.studies.tables import append_rows, write_tables
 
 __all__ = [
     "Claim",
@@ -38,6 +38,7 @@ __all__ = [
     "Runs",
     "Study",
     "Verdict",
+    "append_rows",
     "equivalence",
     "figure",
     "figures",
@@ -47,12 +48,12 @@ __all__ = [
     "live_check",
     "load",
     "mean_interval",
-    "named",
     "next_run_interval",
     "paired",
     "per_start",
     "read_table",
     "share_interval",
     "signed",
+    "verdict_table",
     "write_tables",
 ]

@@ -149,6 +149,20 @@ def judge(study: Study | str, runs: Runs | None = None) -> list[Verdict]:
     return corrected(verdicts)
 
 
+def verdict_table(verdicts: Sequence[Verdict], spec: str = ".2f") -> pd.DataFrame:
+    """Verdicts as a page shows them: one row a claim, numbers as ``spec`` says."""
+    return pd.DataFrame(
+        {
+            "claim": v.claim.text,
+            "ours": format(v.ours, spec),
+            "control": format(v.control, spec),
+            "difference": format(v.difference, f"+{spec}"),
+            "verdict": f"{v.words} ({v.standing})",
+        }
+        for v in verdicts
+    )
+
+
 def corrected(verdicts: Sequence[Verdict]) -> list[Verdict]:
     """Verdicts with the p-values of the confirmatory ones corrected together."""
     p = {v.claim.id: v.p for v in verdicts if v.claim.confirmatory}

@@ -44,11 +44,13 @@ class FigureEntry:
     Attributes:
         id: of the figure.
         rests_on: names of results, such as ``prop_2_10``.
-        source: file and line of its function, as ``src/companion/studies/cliff.py#L120``.
+        function: that draws it, as a chapter calls it: ``cliff.trained``.
+        source: file and line of that function, as ``src/companion/studies/cliff.py#L120``.
     """
 
     id: str
     rests_on: tuple[str, ...]
+    function: str
     source: str
 
 
@@ -68,7 +70,8 @@ def figure(
     def mark(draw: Callable[P, Drawing]) -> Callable[P, SavedFigure]:
         file = Path(inspect.getsourcefile(draw) or "").relative_to(_PACKAGE)
         source = f"src/companion/{file.as_posix()}#L{inspect.getsourcelines(draw)[1]}"
-        _FIGURES[id] = FigureEntry(id, rests_on, source)
+        function = f"{file.stem}.{draw.__name__}"
+        _FIGURES[id] = FigureEntry(id, rests_on, function, source)
 
         @wraps(draw)
         def drawn(*args: P.args, **kwargs: P.kwargs) -> SavedFigure:

@@ -41,6 +41,10 @@ class Runs(Sequence[Run]):
     """Runs of a study, in its order; each is found by condition, start and repeat.
 
     ``len``, iteration and ``runs[0]`` are those of a list of runs.
+
+    Args:
+        study: whose conditions the keys name.
+        runs: by key; they may be at another tier or from starts that the study does not record.
     """
 
     def __init__(self, study: Study, runs: Mapping[Key, Run]) -> None:
@@ -62,10 +66,6 @@ class Runs(Sequence[Run]):
     def __getitem__(self, index: int | slice) -> Run | list[Run]:
         """The runs as a list would give them."""
         return list(self._runs.values())[index]
-
-    def __add__(self, other: Iterable[Run]) -> list[Run]:
-        """A plain list of both."""
-        return [*self, *other]
 
     def items(self) -> Iterable[tuple[Key, Run]]:
         """Pairs of key and run."""
@@ -168,15 +168,6 @@ def _tidy(rows: Iterable[tuple[Key, float | Mapping[str, float]]]) -> pd.DataFra
     )
     table = pd.DataFrame(named)
     return table if len(table.columns) else pd.DataFrame(columns=[*Key._fields, "value"])
-
-
-def named(study: Study, runs: Iterable[Run]) -> Runs:
-    """Runs made elsewhere, such as those of a sweep, as runs of a study.
-
-    Raises:
-        CompanionError: if no condition asks for one of them.
-    """
-    return Runs(study, {study.key_of(run.experiment): run for run in runs})
 
 
 def load(study: Study | str, *conditions: str, folder: Path | None = None) -> Runs:
@@ -380,39 +371,43 @@ def import_records(records: Iterable[Run], study: Study, folder: Path) -> int:
     Raises:
         CompanionError: if no condition asks for a run, or its distribution is not one.
     """
-    known = recorded_ids(folder)
-    new = {study.key_of(run.experiment): run for run in records if run.experiment.id not in known}
-    if not new:
-        return 0
-    parts = [_Part(study, key, run) for key, run in new.items()]
-    lists = {part.list: part.table[_TEXT] for part in parts}
-    starts = {part.policy: part for part in parts}
-    kept = {name: _kept([p for p in parts if p.list == name]) for name in lists}
-    # Two records of one list import the same completions, so that policies can be compared.
-    have = {
-        "texts": _column(folder, "texts", "list"),
-        "starts": _column(folder, "starts", "policy"),
-    }
-    additions = {
-        "runs": pd.DataFrame([part.row() for part in parts]),
-        "metrics": pd.concat([_metrics(part) for part in parts], ignore_index=True),
-        "texts": _concat(_with_rest(n, t) for n, t in lists.items() if n not in have["texts"]),
-        "starts": _concat(
-            part.rows("policy", name, "start_logprob", kept[part.list])
-            for name, part in starts.items()
-            if name not in have["starts"]
-        ),
-        "completions": _concat(
-            part.rows("run", part.run.experiment.id, "logprob", kept[part.list]) for part in parts
-        ),
-        "samples": _concat(
-            part.run.samples.assign(run=part.run.experiment.id)
-            for part in parts
-            if len(part.run.samples)
-        ),
-    }
-    tables.append_rows(folder, {n: t for n, t in additions.items() if len(t)})
-    return len(parts)
+    with tables.locked(folder):
+        known = recorded_ids(folder)
+        new = {
+            study.key_of(run.experiment): run for run in records if run.experiment.id not in known
+        }
+        if not new:
+            return 0
+        parts = [_Part(study, key, run) for key, run in new.items()]
+        lists = {part.list: part.table[_TEXT] for part in parts}
+        starts = {part.policy: part for part in parts}
+        kept = {name: _kept([p for p in parts if p.list == name]) for name in lists}
+        # Two records of one list import the same completions, so that policies can be compared.
+        have = {
+            "texts": _column(folder, "texts", "list"),
+            "starts": _column(folder, "starts", "policy"),
+        }
+        additions = {
+            "runs": pd.DataFrame([part.row() for part in parts]),
+            "metrics": pd.concat([_metrics(part) for part in parts], ignore_index=True),
+            "texts": _concat(_with_rest(n, t) for n, t in lists.items() if n not in have["texts"]),
+            "starts": _concat(
+                part.rows("policy", name, "start_logprob", kept[part.list])
+                for name, part in starts.items()
+                if name not in have["starts"]
+            ),
+            "completions": _concat(
+                part.rows("run", part.run.experiment.id, "logprob", kept[part.list])
+                for part in parts
+            ),
+            "samples": _concat(
+                part.run.samples.assign(run=part.run.experiment.id)
+                for part in parts
+                if len(part.run.samples)
+            ),
+        }
+        tables.append_rows(folder, {n: t for n, t in additions.items() if len(t)})
+        return len(parts)
 
 
 class _Part:

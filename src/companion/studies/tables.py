@@ -17,7 +17,7 @@ from pathlib import Path
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
-from filelock import FileLock
+from filelock import BaseFileLock, FileLock
 
 from companion.errors import CompanionError
 
@@ -38,7 +38,7 @@ def write_tables(folder: Path, tables: Mapping[str, pd.DataFrame]) -> None:
         tables: by name; each becomes ``NAME.parquet``.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    with _locked(folder):
+    with locked(folder):
         listed = _settled(folder)
         for name, table in tables.items():
             file = folder / f"{name}.parquet"
@@ -57,9 +57,13 @@ def append_rows(folder: Path, tables: Mapping[str, pd.DataFrame]) -> None:
 
     Columns that one side lacks are empty there.
     """
-    old = {name: read_table(folder, name) for name in tables if has_table(folder, name)}
-    parts = {name: [*([old[name]] if name in old else []), table] for name, table in tables.items()}
-    write_tables(folder, {n: pd.concat(p, ignore_index=True) for n, p in parts.items()})
+    with locked(folder):
+        old = {name: [read_table(folder, name)] for name in tables if has_table(folder, name)}
+        whole = {
+            name: pd.concat([*old.get(name, []), table], ignore_index=True)
+            for name, table in tables.items()
+        }
+        write_tables(folder, whole)
 
 
 def has_table(folder: Path, name: str) -> bool:
@@ -190,7 +194,10 @@ def _sync(path: Path) -> None:
         os.fsync(stream.fileno())
 
 
-def _locked(folder: Path) -> FileLock:
-    """A lock between writers; it lies outside the folder, which holds nothing but the study."""
+def locked(folder: Path) -> BaseFileLock:
+    """A lock between writers; it lies outside the folder, which holds nothing but the study.
+
+    A process that holds it may take it again.
+    """
     name = hashlib.sha256(str(folder.resolve()).encode()).hexdigest()[:16]
-    return FileLock(Path(tempfile.gettempdir()) / f"companion-{name}.lock")
+    return FileLock(Path(tempfile.gettempdir()) / f"companion-{name}.lock", is_singleton=True)

@@ -12,6 +12,8 @@ from docutils import nodes
 from sphinx.application import Sphinx
 from sphinx.transforms import SphinxTransform
 
+from companion.publish.project import UNCOMMITTED, Project
+
 LINKS = {"svg": "SVG", "pdf": "PDF", "png": "PNG", "csv": "data (CSV)", "bib": "cite (BibTeX)"}
 
 
@@ -57,7 +59,24 @@ class KitFigures(SphinxTransform):
             target = f"{up}figures/{folder.name}/{folder.name}.{suffix}"
             line += nodes.reference("", text, refuri=target, internal=False)
             line += nodes.Text(" ")
+        sidecar = json.loads((files / f"{folder.name}.json").read_text())
+        code = code_address(sidecar, Project(Path(self.env.srcdir).parent).repository)
+        if code:
+            line += nodes.reference("", "code", refuri=code, internal=False)
         figure += nodes.legend("", line)
+
+
+def code_address(sidecar: dict[str, Any], repository: str | None) -> str | None:
+    """Where the function that drew a figure stands, at the commit it was drawn from.
+
+    Args:
+        sidecar: of the figure; figures that a notebook draws itself name no ``source``.
+        repository: web address of the public repository, if there is one.
+    """
+    commit, source = sidecar.get("commit") or "", sidecar.get("source")
+    if not (repository and source) or commit in ("", "unknown") or commit.endswith(UNCOMMITTED):
+        return None
+    return f"{repository}/blob/{commit}/{source}"
 
 
 def _publish(app: Sphinx, exception: Exception | None) -> None:
