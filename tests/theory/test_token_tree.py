@@ -142,8 +142,9 @@ def test_entropy_is_kl_to_the_uniform_policy_up_to_a_constant():
 
 @pytest.mark.parametrize("beta", [1e-308, 0.1])
 def test_reference_may_forbid_tokens(beta):
-    tree = random_tree(1, depth=3)
-    tree.rewards[2][:, 2] += 10  # what is forbidden would be best
+    levels = [level.copy() for level in random_tree(1, depth=3).rewards]
+    levels[2][:, 2] += 10  # what is forbidden would be best
+    tree = TokenTree(range(3), 3, levels, 0.9)
     reference = [np.zeros(tree.shape(t)) for t in range(3)]
     for level in reference:
         level[:, :2] = 0.5

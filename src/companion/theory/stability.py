@@ -7,10 +7,10 @@ import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
-from companion.theory._checks import Array, fractions, indicator, positive
+from companion.theory._checks import Array, fractions, indicator, plain, positive
 from companion.theory.bellman import discounted_sums, optimal_q
 from companion.theory.mdp import FiniteMDP
-from companion.theory.token_tree import TokenTree
+from companion.theory.token_tree import TokenTree, as_levels
 
 # Above this many cells of a densified (S·A, S) matrix the exact radius is not computed.
 EXACT_CELLS = 50_000_000
@@ -169,16 +169,14 @@ def _tree_direction(
 
 
 def _tree_masks(tree: TokenTree, perturbed: Any | None) -> list[NDArray[np.bool_]]:
-    given = [None] * tree.depth if perturbed is None else perturbed
-    if len(given) != tree.depth:
-        raise ValueError(f"perturbed must have {tree.depth} levels, got {len(given)}")
+    given = as_levels("perturbed", [None] * tree.depth if perturbed is None else perturbed, tree.depth)
     return [_mask(f"perturbed[{t}]", level, tree.shape(t)) for t, level in enumerate(given)]
 
 
 def _mask(name: str, perturbed: Any | None, shape: tuple[int, ...]) -> NDArray[np.bool_]:
     if perturbed is None:
         return np.ones(shape, dtype=bool)
-    mask = np.asarray(perturbed)
+    mask = plain(name, perturbed)
     if mask.dtype != bool or mask.shape != shape:
         raise ValueError(
             f"{name} must be a mask of shape {shape}, got {mask.dtype} of shape {mask.shape}"
