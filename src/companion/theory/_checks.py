@@ -66,12 +66,11 @@ def frozen(array: Array, order: Any = "C") -> Array:
 
 def floats(name: str, values: Array) -> NDArray[np.float64]:
     """`values` as float64; a ValueError where one is too large for that."""
+    if is_exact(values):
+        too_large = np.abs(values) > Fraction(sys.float_info.max)
+        refuse(name, values, too_large, "must fit in floats")
     with np.errstate(over="ignore"):
-        try:
-            return values.astype(np.float64, copy=False)
-        except OverflowError:
-            refuse(name, values, np.abs(values) > Fraction(sys.float_info.max), "must fit in floats")
-            raise
+        return values.astype(np.float64, copy=False)
 
 
 def bounded(name: str, size: float, limit: float = LARGEST) -> None:

@@ -27,8 +27,10 @@ from companion.theory._checks import (
 )
 
 # From so many states on, and with so few successors, a sparse product is the faster one.
-SPARSE_STATES = 300
+SPARSE_STATES = 100
 SPARSE_DENSITY = 0.05
+# A band is narrow while it is no wider than this and holds no more numbers than that.
+BAND_WIDTH, BAND_CELLS = 64, 5_000_000
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,9 +43,8 @@ class FiniteMDP:
         transitions and discount are then read exactly too (a float counts as the binary
         fraction it is), and `optimal_q` and `evaluate_policy` work in rational arithmetic.
     discount: γ in [0, 1).
-    terminal: the states where the episode is over, a mask (S,), or None. No
-        transition may leave them. Only `soft_optimal_q` looks: nothing is chosen there, so that
-        there is no entropy either.
+    terminal: the states where the episode is over, a mask (S,), or None. No transition may leave
+        them. Only `soft_optimal_q` looks: nothing is chosen there, so there is no entropy either.
 
     Arrays are copied and read-only: what becomes of the caller's own does not matter.
 
@@ -104,6 +105,25 @@ class FiniteMDP:
         if np.count_nonzero(flat) > SPARSE_DENSITY * flat.size:
             return flat
         return _short_indices(sp.csr_array(flat))
+
+    @cached_property
+    def band(self) -> tuple[int, Array] | None:
+        """(l, rows) if all successors of s lie from s − l to s + u and that is a narrow band.
+
+        rows: (S·A, l + u + 1), `rows[s·A + a, l + d]` = P(s + d | s, a). None for an exact MDP, for
+        a matrix that is not sparse, and for a band that is not narrow.
+        """
+        if not sp.issparse(self.matrix) or self.exact:
+            return None
+        row = np.repeat(np.arange(self.rewards.size), np.diff(self.matrix.indptr))
+        step = self.matrix.indices - row // self.n_actions
+        below, above = max(0, -int(step.min())), max(0, int(step.max()))
+        width = below + above + 1
+        if width > BAND_WIDTH or self.rewards.size * width > BAND_CELLS:
+            return None
+        rows = np.zeros((self.rewards.size, width))
+        rows[row, step + below] = self.matrix.data
+        return below, rows
 
     @property
     def max_successors(self) -> int:

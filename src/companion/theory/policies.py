@@ -95,6 +95,7 @@ def _preference(tie_break: TieBreak, actions: int) -> NDArray[np.intp]:
             raise ValueError(f"tie_break must be 'first', 'last' or an order, got {tie_break!r}")
         return np.arange(actions)[:: 1 if tie_break == "first" else -1]
     order = plain("tie_break", tie_break)
-    if order.dtype.kind not in "iu" or order.shape != (actions,) or set(order.tolist()) != set(range(actions)):
+    listed = order.dtype.kind in "iu" and order.shape == (actions,)
+    if not listed or set(order.tolist()) != set(range(actions)):
         raise ValueError(f"tie_break must list each of {actions} actions once, got {tie_break!r}")
     return order.astype(np.intp)

@@ -169,7 +169,8 @@ def _tree_direction(
 
 
 def _tree_masks(tree: TokenTree, perturbed: Any | None) -> list[NDArray[np.bool_]]:
-    given = as_levels("perturbed", [None] * tree.depth if perturbed is None else perturbed, tree.depth)
+    given = [None] * tree.depth if perturbed is None else perturbed
+    given = as_levels("perturbed", given, tree.depth)
     return [_mask(f"perturbed[{t}]", level, tree.shape(t)) for t, level in enumerate(given)]
 
 

@@ -152,7 +152,8 @@ class TokenTree:
         alpha = positive("temperature", temperature)
         weights = None if reference is None else self._policy("reference", reference)
         rewards = [floats("rewards", level) for level in self.rewards]
-        bounded("rewards and entropy", _largest_sum(rewards) + self.depth * alpha * len(self.actions))
+        entropy = self.depth * alpha * len(self.actions)  # or a little less
+        bounded("rewards and entropy", _largest_sum(rewards) + entropy)
 
         def backup(q: Array, level: int, block: slice) -> Array:
             prior = None if weights is None else weights[level][block]
