@@ -18,6 +18,7 @@ from companion.theory._checks import (
     real_array,
 )
 from companion.theory.evaluation import (
+    UNIT_ROUNDOFF,
     PolicyEvaluator,
     PolicySystem,
     centred,
@@ -119,6 +120,24 @@ def discounted_sums(mdp: FiniteMDP, policy: Array, per_state: Array) -> Array:
     return sums + system.solve(per_state + system.discounted @ sums - sums)
 
 
+def error_bound(mdp: FiniteMDP, q: Array, tol: float) -> float:
+    """tol + ρ: how far `q` from `optimal_q` may be from Q*, in the sup norm; 0 if it is exact."""
+    if mdp.exact:
+        return 0.0
+    size = np.abs(mdp.rewards).max() + np.ptp(q.max(axis=1)) / 2
+    largest = np.abs(q).max()
+    leverage = mdp.discount / (1 - mdp.discount)
+    first = 2 * leverage * rounding(mdp, size)
+    if _exactly(mdp) and first > max(tol, RELATIVE_ERROR * largest):
+        first = 8 * mdp.n_actions * UNIT_ROUNDOFF * np.abs(mdp.rewards).max() / (1 - mdp.discount)
+    return float(tol + first + 4 * UNIT_ROUNDOFF * (size + largest))
+
+
+def _exactly(mdp: FiniteMDP) -> bool:
+    """Whether it is small enough for exact residuals."""
+    return mdp.rewards.size * mdp.max_successors <= EXACT_RESIDUALS
+
+
 def _maximum(mdp: FiniteMDP) -> Backup:
     def backup(q: Array) -> tuple[Array, Array]:
         best = q.argmax(axis=1)
@@ -159,7 +178,7 @@ def _fixed_point(mdp: FiniteMDP, backup: Backup, tol: float, entropy: float) -> 
     evaluate = PolicyEvaluator(mdp, 2 * (1 - gamma) * tol)
     values, q = np.zeros(mdp.n_states), mdp.rewards
     reward_size = np.abs(mdp.rewards).max() + entropy
-    small = mdp.rewards.size * mdp.max_successors <= EXACT_RESIDUALS
+    small = _exactly(mdp)
     for _ in range(MAX_NEWTON_STEPS):
         backed_up, policy = backup.values(q)
         residual = backed_up - values

@@ -50,6 +50,25 @@ class PolicySystem:
         factors = lu_factor(np.eye(states) - self.discounted, check_finite=False)
         return lambda right: lu_solve(factors, right, check_finite=False)
 
+    def values(self, rewards: Array) -> Array:
+        """V^π but for a constant, refined as far as it goes, for R_π = `rewards`, (S,).
+
+        Its residual R_π + γP_πV − V is constant to within rounding. Where recurrent classes earn
+        differently, V^π is a large number on each; a correction of values that are wrong by as
+        much would lose the digits that tell tied policies apart.
+        """
+        values, spread = np.zeros_like(rewards), np.inf
+        better = values
+        while True:
+            after = policy_mean(self.policy, self.mdp.next_values(better))
+            rest = rewards + self.mdp.discount * after - better
+            if not np.ptp(rest) <= spread / 2:
+                return values
+            values, spread = better, np.ptp(rest)
+            if spread <= rounding(self.mdp, np.abs(rewards).max() + np.abs(values).max()):
+                return values
+            better = centred(values + self.solve(centred(rest)))
+
 
 class PolicyEvaluator:
     """Solves (I − γP_π)x = b well enough for Newton's method, policy after policy.
@@ -87,23 +106,8 @@ class PolicyEvaluator:
         return self.sweeps >= self.lu_cost
 
     def afresh(self, policy: Array, rewards: Array) -> Array:
-        """V^π but for a constant, by LU and refined, for R_π = `rewards`, (S,).
-
-        Where recurrent classes earn differently, V^π is a large number on each; a correction of
-        values that are wrong by as much would lose the digits that tell tied policies apart.
-        """
-        system = self._adopt(policy)
-        values, spread = np.zeros_like(rewards), np.inf
-        better = values
-        while True:
-            after = policy_mean(policy, self.mdp.next_values(better))
-            rest = rewards + self.mdp.discount * after - better
-            if not np.ptp(rest) <= spread / 2:
-                return values
-            values, spread = better, np.ptp(rest)
-            if spread <= rounding(self.mdp, np.abs(rewards).max() + np.abs(values).max()):
-                return values
-            better = centred(values + system.solve(centred(rest)))
+        """V^π but for a constant, from nothing: `PolicySystem.values`."""
+        return self._adopt(policy).values(rewards)
 
     def _adopt(self, policy: Array) -> PolicySystem:
         """The policy's system; if it stays, it deserves more sweeps before the next improvement."""

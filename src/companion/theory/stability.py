@@ -8,8 +8,9 @@ import scipy.sparse as sp
 from numpy.typing import NDArray
 
 from companion.theory._checks import Array, fractions, indicator, plain, positive
-from companion.theory.bellman import discounted_sums, optimal_q
-from companion.theory.mdp import FiniteMDP
+from companion.theory.bellman import discounted_sums, error_bound, optimal_q
+from companion.theory.evaluation import UNIT_ROUNDOFF
+from companion.theory.mdp import FiniteMDP, require_mdp
 from companion.theory.token_tree import TokenTree, as_levels
 
 # Above this many cells of a densified (S·A, S) matrix the exact radius is not computed.
@@ -46,8 +47,8 @@ def stability_radius(
     or for a tree a list of levels, such as `tree.terminal()`. The norm is the sup norm over
     them; the policy must stay the same in *every* state, reachable or not. At a tie that some
     permitted perturbation breaks, the radius is 0 (as in an absorbing state whose actions are
-    all alike: leave its rewards out of `perturbed`). In floats a gap of at most 2·tol counts as
-    a tie.
+    all alike: leave its rewards out of `perturbed`). In floats a gap of at most 2 (tol + ρ) counts
+    as a tie, where ρ is the rounding in `optimal_q`, and 2 H u max|Q| in a tree of depth H.
 
     guaranteed = (1 − γ)Δ/2, from Prop 2.4 (Q moves by at most ‖ΔR‖/(1 − γ)); in a tree of depth H,
     where Q moves by at most ‖ΔR‖ Σ_{t<H} γ^t, it is Δ/(2 Σ_{t<H} γ^t).
@@ -62,9 +63,10 @@ def stability_radius(
     One step: Δ/2.
     """
     if isinstance(mdp, TokenTree):
-        return _tree_radius(mdp, perturbed, 2 * positive("tol", tol))
+        return _tree_radius(mdp, perturbed, positive("tol", tol))
+    require_mdp(mdp)
     q = optimal_q(mdp, positive("tol", tol))
-    tie = 0 if mdp.exact else 2 * tol
+    tie = 2 * error_bound(mdp, q, float(tol))
     gaps, best = action_gaps(q, tie)
     gap = gaps.min() if mdp.n_actions > 1 else np.inf
     guaranteed = (1 - mdp.discount) * gap / 2
@@ -119,12 +121,13 @@ def _exact_radius(
     )
 
 
-def _tree_radius(tree: TokenTree, perturbed: Any | None, tie: float) -> StabilityRadius:
+def _tree_radius(tree: TokenTree, perturbed: Any | None, tol: float) -> StabilityRadius:
     """`stability_radius` of a tree: ‖l_sb‖₁ is the discounted number of perturbed rewards on the
     two paths that start with π*(s) and with b and then follow π*.
     """
     levels = tree.optimal_q()
-    tie = 0 if tree.exact else tie
+    largest = max(np.abs(level).max() for level in levels)
+    tie = 0 if tree.exact else 2 * (tol + 2 * tree.depth * UNIT_ROUNDOFF * largest)
     masks = _tree_masks(tree, perturbed)
     gamma, below = tree.discount, None
     gap = radius = np.inf
