@@ -15,6 +15,7 @@ Array: TypeAlias = NDArray[Any]
 ROW_SUM_TOLERANCE = 1e-9
 # Numbers up to this size can be added and subtracted a few times without becoming infinite.
 LARGEST = sys.float_info.max / 16
+LARGEST_ARRAY = 2**32
 
 
 def to_fraction(name: str, value: Any) -> Fraction:
@@ -32,13 +33,12 @@ def to_fraction(name: str, value: Any) -> Fraction:
 
 
 def shown(value: Any) -> str:
-    """`value` as it stands in a message; digits without end are counted, not shown."""
+    """`value` as it stands in a message: on one line, and not all of it where it is long."""
     if isinstance(value, Rational):
         bits = max(int(n).bit_length() for n in (value.numerator, value.denominator))
-        if bits > 256:
-            return f"a rational of {bits} bits"
-        return str(value)
-    return repr(value)
+        return str(value) if bits <= 256 else f"a rational of {bits} bits"
+    text = " ".join(repr(value).split())
+    return text if len(text) <= 200 else f"{text[:200]}…"
 
 
 def plain(name: str, values: Any) -> NDArray[Any]:
@@ -82,14 +82,20 @@ def bounded(name: str, size: float, limit: float = LARGEST) -> None:
         )
 
 
+def feasible(name: str, base: int, power: int, each: int) -> None:
+    """Refuse to list base^power things of `each` numbers where no memory would hold them."""
+    if power * each * base ** min(power, 64) > LARGEST_ARRAY:
+        raise ValueError(f"{name} too many: {shown(base)}^{shown(power)} of {each} numbers each")
+
+
 def whole(name: str, value: Any, least: int) -> int:
     """`value` as an int: any integer type, at least `least`."""
     try:
-        number = operator.index(value)
+        number = int(operator.index(value))
     except TypeError:
         number = least - 1
     if number < least:
-        raise ValueError(f"{name} must be a whole number of at least {least}, got {value!r}")
+        raise ValueError(f"{name} must be a whole number of at least {least}, got {shown(value)}")
     return number
 
 

@@ -15,6 +15,7 @@ from companion.theory._checks import (
     indicator,
     positive,
     real_array,
+    shown,
     to_fraction,
 )
 from companion.theory.evaluation import PolicySystem
@@ -178,7 +179,9 @@ class _Ray:
         # (1 − γ) times the constant that the values lack is what their equation leaves over.
         left = own - values
         constant = (left.min(axis=0) + left.max(axis=0)) / 2 / (1 - mdp.discount)
-        noise = self.rtol * (np.abs(self.rewards).max(axis=(0, 1)) + np.abs(values).max(axis=0))
+        sizes = np.abs(self.rewards).max(axis=(0, 1)) + np.abs(values).max(axis=0)
+        with np.errstate(over="ignore"):
+            noise = self.rtol * sizes
         advantages = np.where(np.abs(advantages) <= noise, 0.0, advantages)
         start, slope = advantages[..., 0], advantages[..., 1]
         with np.errstate(over="ignore"):
@@ -198,8 +201,8 @@ def _interval(interval: tuple[Any, Any], *, exact: bool) -> tuple[Any, Any]:
     except TypeError:
         ends = []
     if len(ends) != 2:
-        raise ValueError(f"interval must be a pair of numbers, got {interval!r}")
+        raise ValueError(f"interval must be a pair of numbers, got {shown(interval)}")
     low, high = ends if exact else floats("interval", np.array(ends)).tolist()
     if not low < high:
-        raise ValueError(f"interval must satisfy low < high, got {interval!r}")
+        raise ValueError(f"interval must satisfy low < high, got {shown(interval)}")
     return low, high

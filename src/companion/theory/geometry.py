@@ -8,6 +8,7 @@ from numpy.typing import ArrayLike
 from companion.theory._checks import (
     Array,
     distributions,
+    feasible,
     floats,
     fractions,
     indicator,
@@ -47,6 +48,7 @@ def deterministic_policies(states: int, actions: int) -> Array:
     Their occupancies span the polytope: its corners are among them.
     """
     n_actions = whole("actions", actions, 1)
-    repeat = whole("states", states, 1)
-    choices = np.array(list(product(range(n_actions), repeat=repeat)))
+    n_states = whole("states", states, 1)
+    feasible("policies are", n_actions, n_states, n_actions)
+    choices = np.array(list(product(range(n_actions), repeat=n_states)))
     return indicator(choices[:, :, None] == np.arange(n_actions), exact=False)

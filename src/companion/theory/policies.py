@@ -17,6 +17,7 @@ from companion.theory._checks import (
     plain,
     positive,
     real_array,
+    shown,
     to_fraction,
     whole,
 )
@@ -78,7 +79,7 @@ def total_variation(p: ArrayLike, q: ArrayLike, axis: int = -1) -> Any:
         raise ValueError(f"p and q must have one shape, got {first.shape} and {second.shape}")
     if is_exact(first) != is_exact(second):
         first, second = floats("p", first), floats("q", second)
-    return np.abs(first - second).sum(axis=axis) / 2
+    return np.abs(first - second).sum(axis=int(axis)) / 2
 
 
 def _along(name: str, given: ArrayLike, axis: int) -> Array:
@@ -86,16 +87,18 @@ def _along(name: str, given: ArrayLike, axis: int) -> Array:
     array = real_array(name, given)
     if not -array.ndim <= whole("axis", axis, -array.ndim) < array.ndim:
         raise ValueError(f"axis {axis} must be one of the {array.ndim} axes of {name}")
-    return distributions(name, array, axis)
+    return distributions(name, array, int(axis))
 
 
 def _preference(tie_break: TieBreak, actions: int) -> NDArray[np.intp]:
     if isinstance(tie_break, str):
         if tie_break not in ("first", "last"):
-            raise ValueError(f"tie_break must be 'first', 'last' or an order, got {tie_break!r}")
+            rule = shown(tie_break)
+            raise ValueError(f"tie_break must be 'first', 'last' or an order, got {rule}")
         return np.arange(actions)[:: 1 if tie_break == "first" else -1]
     order = plain("tie_break", tie_break)
     listed = order.dtype.kind in "iu" and order.shape == (actions,)
     if not listed or set(order.tolist()) != set(range(actions)):
-        raise ValueError(f"tie_break must list each of {actions} actions once, got {tie_break!r}")
+        order_given = shown(tie_break)
+        raise ValueError(f"tie_break must list each of {actions} actions once, got {order_given}")
     return order.astype(np.intp)

@@ -126,8 +126,11 @@ def _tree_radius(tree: TokenTree, perturbed: Any | None, tol: float) -> Stabilit
     two paths that start with π*(s) and with b and then follow π*.
     """
     levels = tree.optimal_q()
-    largest = max(np.abs(level).max() for level in levels)
-    tie = 0 if tree.exact else 2 * (tol + 2 * tree.depth * UNIT_ROUNDOFF * largest)
+    if tree.exact:
+        tie = 0.0
+    else:
+        largest = max(float(np.abs(level).max()) for level in levels)
+        tie = 2 * (tol + 2 * tree.depth * UNIT_ROUNDOFF * largest)
     masks = _tree_masks(tree, perturbed)
     gamma, below = tree.discount, None
     gap = radius = np.inf

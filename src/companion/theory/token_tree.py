@@ -13,12 +13,14 @@ from companion.theory._checks import (
     bounded,
     discount_factor,
     distributions,
+    feasible,
     floats,
     fractions,
     frozen,
     is_exact,
     positive,
     real_array,
+    shown,
     whole,
 )
 from companion.theory.mdp import FiniteMDP
@@ -60,6 +62,7 @@ class TokenTree:
     def __post_init__(self) -> None:
         object.__setattr__(self, "vocabulary", self._tokens())
         object.__setattr__(self, "depth", whole("depth", self.depth, 1))
+        feasible("strings are", len(self.vocabulary), self.depth, len(self.actions))
         given = self.rewards
         if given is None:
             given = [np.zeros(self.shape(t), order="F") for t in range(self.depth)]
@@ -88,7 +91,7 @@ class TokenTree:
         """
         tree = cls(vocabulary, depth, None, discount, end_of_sequence)
         if not callable(reward):
-            raise ValueError(f"reward must be a function of a completion, got {reward!r}")
+            raise ValueError(f"reward must be a function of a completion, got {shown(reward)}")
         values = real_array("reward", [reward(y) for y in tree.completions()], ndim=1)
         levels = [np.zeros(tree.shape(t), values.dtype, order="F") for t in range(tree.depth)]
         start = 0
@@ -176,7 +179,8 @@ class TokenTree:
         if reference is None:
             return [softmax_policy(q, temperature) for q in levels]
         prior = self._policy("reference", reference)
-        return [_tilted(p, q, temperature) for p, q in zip(prior, levels, strict=True)]
+        alpha = positive("temperature", temperature)
+        return [_tilted(p, q, alpha) for p, q in zip(prior, levels, strict=True)]
 
     def completion_returns(self) -> Array:
         """Σ_t γ^t R of each completion, shape (C,), in the order of `completions`."""
@@ -236,7 +240,7 @@ class TokenTree:
         except TypeError as error:
             raise ValueError(f"vocabulary must hold hashable tokens: {error}") from None
         if not tokens or distinct != len(self.actions):
-            raise ValueError(f"vocabulary must hold distinct tokens, got {self.vocabulary!r}")
+            raise ValueError(f"vocabulary must hold distinct tokens, got {shown(self.vocabulary)}")
         return tokens
 
     def _levels(self, name: str, levels: Levels) -> list[Array]:
@@ -258,7 +262,7 @@ def as_levels(name: str, levels: Any, depth: int) -> list[Any]:
     try:
         given = list(levels)
     except TypeError:
-        raise ValueError(f"{name} must be a list of {depth} levels, got {levels!r}") from None
+        raise ValueError(f"{name} must be a list of {depth} levels, got {shown(levels)}") from None
     if len(given) != depth:
         raise ValueError(f"{name} must have {depth} levels, got {len(given)}")
     return given
