@@ -127,10 +127,13 @@ def error_bound(mdp: FiniteMDP, q: Array, tol: float) -> float:
     size = np.abs(mdp.rewards).max() + np.ptp(q.max(axis=1)) / 2
     largest = np.abs(q).max()
     leverage = mdp.discount / (1 - mdp.discount)
-    first = 2 * leverage * rounding(mdp, size)
-    if _exactly(mdp) and first > max(tol, RELATIVE_ERROR * largest):
-        first = 8 * mdp.n_actions * UNIT_ROUNDOFF * np.abs(mdp.rewards).max() / (1 - mdp.discount)
-    return float(tol + first + 4 * UNIT_ROUNDOFF * (size + largest))
+    left = 2 * leverage * rounding(mdp, size)
+    if _exactly(mdp):
+        exact = 8 * mdp.n_actions * UNIT_ROUNDOFF * np.abs(mdp.rewards).max() / (1 - mdp.discount)
+        limit = max(tol, RELATIVE_ERROR * largest)
+        if left > limit:  # just above it, the solver may have judged otherwise
+            left = exact if left > 1.1 * limit else max(left, exact)
+    return float(tol + left + 4 * UNIT_ROUNDOFF * (size + largest))
 
 
 def _exactly(mdp: FiniteMDP) -> bool:
@@ -186,7 +189,7 @@ def _fixed_point(mdp: FiniteMDP, backup: Backup, tol: float, entropy: float) -> 
         noise = gamma * rounding(mdp, reward_size + np.abs(values).max())
         if width <= max((1 - gamma) * tol, noise):
             q = q + gamma / (1 - gamma) * middle
-            if small and noise > (1 - gamma) * max(tol, RELATIVE_ERROR * np.abs(q).max()):
+            if small and 2 * noise > (1 - gamma) * max(tol, RELATIVE_ERROR * np.abs(q).max()):
                 break
             return q
         if evaluate.direct and np.ptp(residual) > 2 * reward_size:
