@@ -46,9 +46,22 @@ def plain(name: str, values: Any) -> NDArray[Any]:
     if _masked(values):
         raise ValueError(f"{name} must not have masked entries")
     try:
-        return np.asarray(values)
+        array = np.asarray(values)
+        if array.dtype == object and hasattr(values, "dtypes"):
+            return _nullable(values)
+        return array
     except (TypeError, ValueError) as error:
         raise ValueError(f"{name} must be an array of numbers: {error}") from None
+
+
+def _nullable(frame: Any) -> NDArray[Any]:
+    """A pandas object as an array of floats or bools where its columns hold such or may miss it."""
+    kinds = {
+        getattr(dtype, "kind", "O") for dtype in np.ravel(np.array(frame.dtypes, dtype=object))
+    }
+    if kinds == {"b"}:
+        return frame.to_numpy(dtype=bool)
+    return frame.to_numpy(dtype=np.float64 if kinds <= set("biuf") else object)
 
 
 def _masked(values: Any) -> bool:

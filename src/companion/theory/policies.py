@@ -85,8 +85,10 @@ def total_variation(p: ArrayLike, q: ArrayLike, axis: int = -1) -> Any:
 def _along(name: str, given: ArrayLike, axis: int) -> Array:
     """`given` as distributions along an axis that it must have."""
     array = real_array(name, given)
-    if not -array.ndim <= whole("axis", axis, -array.ndim) < array.ndim:
-        raise ValueError(f"axis {axis} must be one of the {array.ndim} axes of {name}")
+    if array.ndim == 0:
+        raise ValueError(f"{name} must have an axis to sum along, got {shown(given)}")
+    if whole("axis", axis, -array.ndim) >= array.ndim:
+        raise ValueError(f"axis must be one of the {array.ndim} axes of {name}, got {axis}")
     return distributions(name, array, int(axis))
 
 
