@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 from scipy.special import entr, logsumexp
 
 from companion.theory._checks import (
@@ -14,6 +14,7 @@ from companion.theory._checks import (
     distributions,
     floats,
     fractions,
+    is_exact,
     positive,
     real_array,
 )
@@ -30,6 +31,8 @@ from companion.theory.policies import softmax_policy
 from companion.theory.rational import Backup, exact_optimal_q, refined_fixed_point, solve_policy
 
 MAX_NEWTON_STEPS = 500
+# Where the float solver, which only suggests a policy to the exact one, is sure to be quick.
+LIKELY_DISCOUNT = 1 - 1e-5
 # Up to so many transitions residuals may be had exactly, and are where rounding would cost more
 # than this share of the largest |Q|.
 EXACT_RESIDUALS, RELATIVE_ERROR = 100_000, 1e-9
@@ -58,7 +61,7 @@ def optimal_q(mdp: FiniteMDP, tol: float = 1e-9) -> Array:
     require_mdp(mdp)
     allowed = positive("tol", tol)
     if mdp.exact:
-        return exact_optimal_q(mdp)
+        return exact_optimal_q(mdp, _likely_policy(mdp))
     return _fixed_point(mdp, _maximum(mdp), allowed, entropy=0.0)
 
 
@@ -139,6 +142,20 @@ def error_bound(mdp: FiniteMDP, q: Array, tol: float) -> float:
 def _exactly(mdp: FiniteMDP) -> bool:
     """Whether it is small enough for exact residuals."""
     return mdp.rewards.size * mdp.max_successors <= EXACT_RESIDUALS
+
+
+def _likely_policy(mdp: FiniteMDP) -> NDArray[np.intp]:
+    """A good policy for an exact MDP to start from, (S,): optimal in floats of a fitting size."""
+    scale = np.abs(mdp.rewards).max() or 1
+    transitions = mdp.transitions
+    if is_exact(transitions):
+        transitions = floats("transitions", transitions)
+    discount = min(float(mdp.discount), LIKELY_DISCOUNT)
+    likely = FiniteMDP(transitions, floats("rewards", mdp.rewards / scale), discount)
+    try:
+        return optimal_q(likely).argmax(axis=1)
+    except ArithmeticError:
+        return mdp.rewards.argmax(axis=1)
 
 
 def _maximum(mdp: FiniteMDP) -> Backup:

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import scipy.sparse as sp
+from numpy.typing import NDArray
 from sympy import QQ
 from sympy.polys.matrices import DomainMatrix
 
@@ -49,10 +50,12 @@ def solve_policy(mdp: FiniteMDP, policy: Array, right: Array) -> Array:
     return solution
 
 
-def exact_optimal_q(mdp: FiniteMDP) -> Array:
-    """Q* of an exact MDP as Fractions (S, A), by policy iteration: from anywhere it stops at Q*."""
+def exact_optimal_q(mdp: FiniteMDP, choice: NDArray[np.intp]) -> Array:
+    """Q* of an exact MDP as Fractions (S, A): policy iteration from the actions `choice`, (S,).
+
+    With exact arithmetic it stops at Q* from anywhere; a good policy only saves steps.
+    """
     states, actions = np.arange(mdp.n_states), np.arange(mdp.n_actions)
-    choice = mdp.rewards.argmax(axis=1)
     while True:
         policy = indicator(choice[:, None] == actions, exact=True)
         values = exact_values(mdp, policy)

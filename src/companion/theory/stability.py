@@ -110,7 +110,7 @@ def _exact_radius(
     if radii[state, action] == np.inf:
         return known
     direction = np.zeros(mask.shape)
-    direction[np.arange(states), best] = -np.sign(shift[state, action].astype(np.float64))
+    direction[np.arange(states), best] = -np.sign(shift[state, action]).astype(np.float64)
     direction[state, action] = 1
     return StabilityRadius(
         gap=known.gap,
