@@ -192,6 +192,8 @@ def test_exact_rewards_keep_ties():
 def test_exact_tree_and_its_mdp_agree_to_the_last_bit():
     tree = TokenTree.from_completions(range(3), 3, lambda y: Fraction(len(y), 7), Fraction(1, 3))
     assert (optimal_q(tree.to_mdp())[:-1] == np.concatenate(tree.optimal_q())).all()
+    soft = soft_optimal_q(tree.to_mdp(), 0.3)[:-1]
+    np.testing.assert_allclose(soft, np.concatenate(tree.soft_optimal_q(0.3)), atol=1e-9)
 
 
 @pytest.mark.parametrize(

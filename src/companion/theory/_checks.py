@@ -97,7 +97,7 @@ def bounded(name: str, size: float, limit: float = LARGEST) -> None:
 
 def feasible(name: str, base: int, power: int, each: int) -> None:
     """Refuse to list base^power things of `each` numbers where no memory would hold them."""
-    if power * each * base ** min(power, 64) > LARGEST_ARRAY:
+    if max(power, 1) * each * base ** min(power, 64) > LARGEST_ARRAY:
         raise ValueError(f"{name} too many: {shown(base)}^{shown(power)} of {each} numbers each")
 
 

@@ -14,7 +14,6 @@ from companion.theory._checks import (
     distributions,
     floats,
     fractions,
-    is_exact,
     positive,
     real_array,
 )
@@ -147,11 +146,8 @@ def _exactly(mdp: FiniteMDP) -> bool:
 def _likely_policy(mdp: FiniteMDP) -> NDArray[np.intp]:
     """A good policy for an exact MDP to start from, (S,): optimal in floats of a fitting size."""
     scale = np.abs(mdp.rewards).max() or 1
-    transitions = mdp.transitions
-    if is_exact(transitions):
-        transitions = floats("transitions", transitions)
     discount = min(float(mdp.discount), LIKELY_DISCOUNT)
-    likely = FiniteMDP(transitions, floats("rewards", mdp.rewards / scale), discount)
+    likely = FiniteMDP(mdp.float_transitions, floats("rewards", mdp.rewards / scale), discount)
     try:
         return optimal_q(likely).argmax(axis=1)
     except ArithmeticError:

@@ -146,10 +146,15 @@ class FiniteMDP:
         """The same MDP in floats; a ValueError where a reward or the discount does not fit."""
         if not self.exact:
             return self
-        transitions = self.transitions
-        if is_exact(transitions):
-            transitions = floats("transitions", transitions)
-        return FiniteMDP(transitions, floats("rewards", self.rewards), self.discount, self.terminal)
+        rewards = floats("rewards", self.rewards)
+        return FiniteMDP(self.float_transitions, rewards, self.discount, self.terminal)
+
+    @property
+    def float_transitions(self) -> Any:
+        """The transitions in floats; sparse ones are so always."""
+        if sp.issparse(self.transitions) or not self.exact:
+            return self.transitions
+        return floats("transitions", self.transitions)
 
     def _terminal(self, given: Any) -> Array:
         mask = plain("terminal", given)

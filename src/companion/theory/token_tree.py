@@ -62,7 +62,7 @@ class TokenTree:
     def __post_init__(self) -> None:
         object.__setattr__(self, "vocabulary", self._tokens())
         object.__setattr__(self, "depth", whole("depth", self.depth, 1))
-        feasible("strings are", len(self.vocabulary), self.depth, len(self.actions))
+        feasible("prefixes are", len(self.vocabulary), self.depth - 1, len(self.actions))
         given = self.rewards
         if given is None:
             given = [np.zeros(self.shape(t), order="F") for t in range(self.depth)]
