@@ -55,7 +55,7 @@ def timed(call, at_least=0.05):
 def solvers_for(transitions, rewards, discount, skip):
     """name → call that returns V; models are built here, outside the timing."""
     mdp = FiniteMDP(transitions, rewards, discount)
-    _ = mdp.matrix, mdp.band
+    _ = mdp.matrix, mdp.padded, mdp.band
     peer = quantecon_model(transitions, rewards, discount)
     calls = {
         "companion": lambda: optimal_q(mdp, ERROR).max(axis=1),

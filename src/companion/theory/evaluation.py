@@ -125,7 +125,7 @@ class PolicyEvaluator:
         for sweep in range(self.sweeps_per_step):
             rest = system.discounted @ rest
             total += rest
-            if sweep % 4 == 3 and np.ptp(rest) <= goal:
+            if sweep % 8 == 7 and np.ptp(rest) <= goal:
                 break
         self.sweeps += sweep + 1
         return total
@@ -135,7 +135,13 @@ def policy_transitions(mdp: FiniteMDP, policy: Array) -> Any:
     """P_π, (S, S), dense or sparse like `mdp.matrix`, for actions (S,) or a policy (S, A)."""
     states, actions = mdp.rewards.shape
     if policy.ndim == 1:
-        return mdp.matrix[np.arange(states) * actions + policy]
+        rows = np.arange(states) * actions + policy
+        if mdp.padded is None:
+            return mdp.matrix[rows]
+        weights, columns = (part.take(rows, axis=0) for part in mdp.padded)
+        starts = np.arange(states + 1, dtype=columns.dtype) * weights.shape[1]
+        cells = (weights.ravel(), columns.ravel(), starts)
+        return sp.csr_array(cells, shape=(states, states))
     if sp.issparse(mdp.matrix):
         rows = np.arange(states + 1) * actions
         columns = np.arange(states * actions)
@@ -147,7 +153,8 @@ def policy_transitions(mdp: FiniteMDP, policy: Array) -> Any:
 def policy_mean(policy: Array, table: Array) -> Array:
     """Σ_a π(a | s) x(s, a), shape (S,), for x of shape (S, A) and a policy as above."""
     if policy.ndim == 1:
-        return table[np.arange(len(table)), policy]
+        states, actions = table.shape
+        return table.reshape(-1).take(np.arange(0, states * actions, actions) + policy)
     return (policy * table).sum(axis=1)
 
 

@@ -107,6 +107,26 @@ class FiniteMDP:
         return _short_indices(sp.csr_array(flat))
 
     @cached_property
+    def padded(self) -> tuple[Array, Array] | None:
+        """(weights, columns), each (S·A, k): the rows of a sparse matrix filled up with zeros.
+
+        Rows of one length are quick to select from. None where most of it would be filling.
+        """
+        if not sp.issparse(self.matrix) or self.exact:
+            return None
+        lengths = np.diff(self.matrix.indptr)
+        if self.rewards.size * self.max_successors > 2 * self.matrix.nnz:
+            return None
+        row = np.repeat(np.arange(self.rewards.size), lengths)
+        place = np.arange(self.matrix.nnz) - self.matrix.indptr[row]
+        weights = np.zeros((self.rewards.size, self.max_successors))
+        weights[row, place] = self.matrix.data
+        # What fills up points at a successor that is there already, so that bandwidths stay.
+        columns = np.repeat(self.matrix.indices[self.matrix.indptr[:-1], None], weights.shape[1], 1)
+        columns[row, place] = self.matrix.indices
+        return weights, columns
+
+    @cached_property
     def band(self) -> tuple[int, Array] | None:
         """(l, rows) if all successors of s lie from s − l to s + u and that is a narrow band.
 
