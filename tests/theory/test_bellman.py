@@ -20,6 +20,7 @@ from companion.theory import (
     softmax_policy,
 )
 from companion.theory.bellman import error_bound
+from companion.theory.rational import whole_rows
 
 
 def bellman(mdp, q):
@@ -98,11 +99,18 @@ def test_patient_mdps_are_solved(count):
         slack = 1e-9 * (np.abs(q).max() + most + 1)
         assert (soft - q >= -slack).all()
         assert (soft - q <= most + slack).all()
+        policy = rng.dirichlet(np.ones(mdp.n_actions), size=mdp.n_states)
+        values = evaluate_policy(mdp, policy)
+        assert (values <= q.max(axis=1) + slack).all()
         if case % 10 == 0:
             rewards = np.vectorize(Fraction, otypes=[object])(mdp.rewards)
-            exact = optimal_q(FiniteMDP(transitions, rewards, Fraction(mdp.discount)))
+            twin = FiniteMDP(transitions, rewards, Fraction(mdp.discount))
+            exact = optimal_q(twin)
             largest = float(np.abs(mdp.rewards).max()) / (1 - mdp.discount)
-            np.testing.assert_allclose(q, exact.astype(float), rtol=0, atol=1e-9 * largest + 1e-9)
+            atol = 1e-9 * largest + 1e-9
+            np.testing.assert_allclose(q, exact.astype(float), rtol=0, atol=atol)
+            of_policy = evaluate_policy(twin, whole_rows("policy", policy)).astype(float)
+            np.testing.assert_allclose(values, of_policy, rtol=0, atol=atol)
 
 
 @settings(deadline=None, max_examples=50)

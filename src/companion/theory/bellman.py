@@ -14,6 +14,7 @@ from companion.theory._checks import (
     distributions,
     floats,
     fractions,
+    is_exact,
     positive,
     real_array,
 )
@@ -27,7 +28,13 @@ from companion.theory.evaluation import (
 )
 from companion.theory.mdp import FiniteMDP, require_mdp
 from companion.theory.policies import softmax_policy
-from companion.theory.rational import Backup, exact_optimal_q, refined_fixed_point, solve_policy
+from companion.theory.rational import (
+    Backup,
+    exact_optimal_q,
+    refined_fixed_point,
+    solve_policy,
+    whole_rows,
+)
 
 MAX_NEWTON_STEPS = 500
 # Where the float solver, which only suggests a policy to the exact one, is sure to be quick.
@@ -96,7 +103,11 @@ def evaluate_policy(mdp: FiniteMDP, policy: ArrayLike, tol: float = 1e-9) -> Arr
         weights = distributions("policy", fractions("policy", weights))
         return discounted_sums(mdp, weights, (weights * mdp.rewards).sum(axis=1)[:, None])[:, 0]
     weights = floats("policy", weights)
-    mean = Backup(lambda q: (policy_mean(weights, q), weights), _rewards_under(mdp))
+
+    def values(q: Array) -> tuple[Array, Array]:
+        return policy_mean(whole_rows("policy", weights) if is_exact(q) else weights, q), weights
+
+    mean = Backup(values, _rewards_under(mdp))
     return policy_mean(weights, _fixed_point(mdp, mean, allowed, entropy=0.0))
 
 
@@ -171,6 +182,7 @@ def _soft_maximum(mdp: FiniteMDP, alpha: float) -> Backup:
     over = np.zeros(mdp.n_states, dtype=bool) if mdp.terminal is None else mdp.terminal
 
     def backup(q: Array) -> tuple[Array, Array]:
+        q = q.astype(np.float64, copy=False)
         best = q.max(axis=1)
         policy = softmax_policy(q, alpha)
         policy[over] = q[over].argmax(axis=1)[:, None] == np.arange(mdp.n_actions)

@@ -23,7 +23,9 @@ RESOLUTION = Fraction(1, 10**20)
 class Backup(NamedTuple):
     """What a Bellman operator makes of Q, and what its policies earn."""
 
-    # Q (S, A) ↦ the state values (S,) and the policy that attains them, as in `PolicySystem`.
+    # Q (S, A) ↦ the state values (S,) and the policy that attains them, as in `PolicySystem`. For
+    # a Q of Fractions the values may be floats only if they are close to max Q: differences of Q
+    # may be so large that the rounding of their mean would drown what is sought.
     values: Callable[[Array], tuple[Array, Array]]
     # policy ↦ R_π, (S,), entropy included.
     rewards: Callable[[Array], Array]
@@ -82,7 +84,7 @@ def refined_fixed_point(mdp: FiniteMDP, backup: Backup, tol: float, reward_size:
     for _ in range(MAX_POLICIES):
         q = rewards + gamma * chances.next_values(values)
         best = q.max(axis=1)
-        spread, policy = backup.values((q - best[:, None]).astype(np.float64))
+        spread, policy = backup.values(q - best[:, None])
         residual = best + fractions("spread", spread) - values
         middle, width = (residual.max() + residual.min()) / 2, residual.max() - residual.min()
         if gamma * width <= 2 * max((1 - gamma) * tol, noise):
@@ -113,6 +115,11 @@ class _Chances:
         return expected.reshape(self.rounded.rewards.shape)
 
 
+def whole_rows(name: str, rows: Array) -> Array:
+    """Float distributions, (S, A), as Fractions that sum to one: the largest takes the rest."""
+    return np.array([_whole(fractions(name, row)) for row in rows])
+
+
 def _whole(row: Array) -> Array:
     row[row.argmax()] += 1 - row.sum()
     return row
@@ -122,9 +129,7 @@ def _refined_values(chances: _Chances, policy: Array, earned: Array) -> Array:
     """V^π but for a constant, as Fractions (S,), from the rewards (S,) under the policy."""
     mdp, gamma = chances.rounded, Fraction(chances.rounded.discount)
     solve = PolicySystem(mdp, policy).solve
-    exact_policy = policy
-    if policy.ndim == 2:
-        exact_policy = np.array([_whole(fractions("policy", row)) for row in policy])
+    exact_policy = policy if policy.ndim == 1 else whole_rows("policy", policy)
     goal = (1 - gamma) * RESOLUTION * np.abs(earned).max()
     values = np.full(mdp.n_states, Fraction(0))
     for _ in range(MAX_CORRECTIONS):
