@@ -74,10 +74,11 @@ def optimal_q(mdp: FiniteMDP, tol: float = 1e-9) -> Array:
 def soft_optimal_q(mdp: FiniteMDP, temperature: float, tol: float = 1e-9) -> Array:
     """The fixed point of Q(s, a) = R(s, a) + γ E[α log Σ_a' exp(Q(s', a') / α)], (S, A) (Prop 4.7).
 
-    Soft policy iteration, which is Newton's method on this equation. Floats also for an exact
-    MDP. The error bound is `optimal_q`'s, with max|R| + α log A in place of max|R|: its proof needs
-    only that the operator is monotone and moves by γc when V moves by a constant c, and
-    α log Σ exp(· / α) has both properties.
+    Soft policy iteration, which is Newton's method on this equation. In `mdp.terminal` states the
+    episode is over and no entropy is earned: there V = max_a Q. Floats also for an exact MDP, with
+    a ValueError where its numbers do not fit. The error bound is `optimal_q`'s, with
+    max|R| + α log A in place of max|R|: its proof needs only that the operator is monotone and
+    moves by γc when V moves by a constant c, and α log Σ exp(· / α) has both properties.
     """
     require_mdp(mdp)
     alpha = positive("temperature", temperature)
