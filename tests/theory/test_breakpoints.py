@@ -128,14 +128,16 @@ def test_exact_breakpoints_are_complete(mdp, seed):
 @given(
     mdps(exact=True, discounts=(0.0, 0.5, 0.9), max_states=4, max_actions=3),
     st.integers(0, 2**32 - 1),
+    st.sampled_from([2, 10**6, 10**12]),
 )
-def test_floats_find_the_exact_breakpoints_of_degenerate_mdps(mdp, seed):
+def test_floats_find_the_exact_breakpoints_of_degenerate_mdps(mdp, seed, half):
     drawn = np.random.default_rng(seed).integers(-1, 2, size=mdp.rewards.shape)
-    exact = policy_breakpoints(mdp, np.vectorize(Fraction, otypes=[object])(drawn), (-2, 2))
+    rational = np.vectorize(Fraction, otypes=[object])(drawn)
+    exact = policy_breakpoints(mdp, rational, (-half, half))
     floats = FiniteMDP(
         mdp.transitions.astype(float), mdp.rewards.astype(float), float(mdp.discount)
     )
-    found = policy_breakpoints(floats, drawn, (-2, 2))
+    found = policy_breakpoints(floats, drawn, (-half, half))
     assert found.epsilons.shape == exact.epsilons.shape
     np.testing.assert_allclose(found.epsilons, exact.epsilons.astype(float), atol=1e-9)
     assert (found.optimal == exact.optimal).all()
