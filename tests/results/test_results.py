@@ -8,7 +8,15 @@ import pytest
 
 from companion import results
 from companion.results import registry
-from companion.results.base import Check, Counterexample, Derivation, ProofError
+from companion.results.base import (
+    Check,
+    Counterexample,
+    Derivation,
+    Proof,
+    ProofError,
+    Step,
+    cited,
+)
 
 SEEDS = (0, 1)
 
@@ -17,9 +25,9 @@ SEEDS = (0, 1)
 def test_symbolic(name):
     derivation = results.result(name).symbolic()
     assert isinstance(derivation, Derivation)
-    assert derivation.steps
+    assert derivation.proved
     assert derivation.scope
-    assert all(step.text and step.latex for step in derivation.steps)
+    assert all(step.text and step.latex and step.by for step in derivation.steps)
 
 
 @pytest.mark.parametrize("seed", SEEDS)
@@ -127,6 +135,14 @@ def test_map_links_every_result():
     assert "\n!</title>" in svg
     drawn = {(u, n) for n in results.NAMES for u in results.result(n).uses}
     assert 0 < svg.count("<path") <= len(drawn)
+
+
+def test_a_step_without_a_proof_is_not_green():
+    shown = Step("Shown.", "x = x", Proof("z3"))
+    for steps in ((), (Step("Said.", "x = y"),), (shown, Step("Said.", "x = y"))):
+        assert not registry._judge(Derivation(steps, "nothing"))[0]
+    assert registry._judge(Derivation((shown, Step("Left.", "x", cited("Berge"))), "one"))[0]
+    assert not registry._judge(Derivation((Step("Left.", "x", cited("Berge")),), "none"))[0]
 
 
 def test_reasons_count_as_counterexamples():

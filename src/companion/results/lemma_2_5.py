@@ -13,6 +13,7 @@ from companion.results.base import (
     Counterexample,
     Derivation,
     Step,
+    cited,
     identity,
     prove,
     require,
@@ -64,7 +65,7 @@ def symbolic() -> Derivation:
     q, q0, best, best0, size, gap, gamma = z3.Reals("q q0 best best0 size gap gamma")
     discounted = (gamma >= 0, gamma < 1)
     moved = prop_2_4.bound(size, gamma)
-    prove(
+    still_trails = prove(
         q < best,
         absolute(q - q0) <= moved,
         absolute(best - best0) <= moved,
@@ -74,17 +75,21 @@ def symbolic() -> Derivation:
         *discounted,
     )
     near, limit, other, other0, margin = z3.Reals("near limit other other0 margin")
-    prove(
+    overtaken = prove(
         near < other,
         absolute(near - limit) < margin / 2,
         absolute(other - other0) < margin / 2,
         limit == other0 - margin,
         margin > 0,
     )
+    there, between = z3.Reals("there between")
+    triangle = prove(
+        absolute(near - there) <= absolute(near - between) + absolute(between - there)
+    )
     delta, discount = sympy.symbols("Delta gamma", positive=True)
     rho = sympy.Symbol("rho", positive=True)
     lead = delta - 2 * prop_2_4.bound(rho, discount)
-    lost = identity(sympy.solve(lead, rho)[0], radius(delta, discount)).rhs
+    lost = identity(sympy.solve(lead, rho)[0], radius(delta, discount))
     return Derivation(
         steps=(
             Step(
@@ -92,6 +97,7 @@ def symbolic() -> Derivation:
                 "set is non-empty. It is the zero set of a continuous function, hence closed and "
                 "compact.",
                 r"A^*(s; R) = \{a : \max_b Q^*_R(s, b) - Q^*_R(s, a) = 0\} \ne \emptyset",
+                cited("a continuous function on a compact set attains its maximum"),
             ),
             Step(
                 "Closed graph: let $R_n \\to R_0$, $a_n \\to a$, $a_n$ optimal for $R_n$. If some "
@@ -99,6 +105,7 @@ def symbolic() -> Derivation:
                 "$\\mu/2$ it would beat $a_n$ at $R_n$.",
                 r"|Q_n(a_n) - Q_0(a)| < \tfrac{\mu}{2},\ |Q_n(b) - Q_0(b)| < \tfrac{\mu}{2},\ "
                 r"Q_0(b) = Q_0(a) + \mu \implies Q_n(b) > Q_n(a_n)",
+                overtaken,
             ),
             Step(
                 "The first error vanishes because $Q_n \\to Q_0$ uniformly (Proposition 2.4) and "
@@ -106,16 +113,19 @@ def symbolic() -> Derivation:
                 "hemi-continuity.",
                 r"|Q_n(a_n) - Q_0(a)| \le \lVert Q_n - Q_0 \rVert_\infty "
                 r"+ |Q_0(a_n) - Q_0(a)| \to 0",
+                (triangle, cited("a closed graph in a compact range is upper hemi-continuous")),
             ),
             Step(
                 "With numbers: an action that loses $\\Delta$ at $R_0$ still loses at $R$ while "
                 "both values move by less than $\\Delta/2$, that is while",
                 r"\lVert R - R_0 \rVert_\infty < " + tex(radius(delta, discount)),
+                still_trails,
             ),
             Step(
                 "At the radius itself the worst case, two branches tilted by $\\rho$ against each "
                 "other for ever, has lost its whole lead.",
-                rf"{tex(lead)} = 0 \iff \rho = {tex(lost)}",
+                rf"{tex(lead)} = 0 \iff \rho = {tex(lost.rhs)}",
+                lost,
             ),
         ),
         scope="the two inequalities for all reals (z3), the attaining case as an identity (SymPy). "

@@ -8,10 +8,12 @@ import z3
 
 from companion.results import lemma_2_5, lemma_4_2, prop_4_3
 from companion.results.base import (
+    BY_DEFINITION,
     Check,
     Counterexample,
     Derivation,
     Step,
+    cited,
     identity,
     prove,
     tex,
@@ -52,7 +54,7 @@ def symbolic() -> Derivation:
     """Lemma 2.5 composed with the effective reward."""
     q, q0, best, best0, each, gap, gamma = z3.Reals("q q0 best best0 each gap gamma")
     moved = prop_4_3.bound(each, gamma)
-    prove(
+    still_trails = prove(
         q < best,
         absolute(q - q0) <= moved,
         absolute(best - best0) <= moved,
@@ -70,11 +72,13 @@ def symbolic() -> Derivation:
                 "The effective reward is continuous in the tuple, with constant 1 (Lemma 4.2).",
                 r"\mathbf{R}_n \to \mathbf{R}_0 \implies "
                 r"R_{\mathrm{eff}, n} \to R_{\mathrm{eff}, 0}",
+                cited("Lemma 4.2"),
             ),
             Step(
                 "The effective optimal set is the optimal set of the effective reward: a "
                 "continuous map followed by an upper hemi-continuous one (Lemma 2.5).",
                 r"A^*_{\mathrm{eff}}(s; \mathbf{R}) = A^*(s; R_{\mathrm{eff}}(\mathbf{R}))",
+                (BY_DEFINITION, cited("Lemma 2.5")),
             ),
             Step(
                 "A tuple within Lemma 2.5's radius keeps the effective reward within it.",
@@ -82,6 +86,7 @@ def symbolic() -> Derivation:
                 + tex(same.rhs)
                 + r" \implies \lVert R_{\mathrm{eff}} - R_{\mathrm{eff}, 0} \rVert_\infty < "
                 + tex(same.rhs),
+                same,
             ),
             Step(
                 "So an action that trails by $\\Delta$ still trails (Proposition 4.3).",
@@ -90,6 +95,7 @@ def symbolic() -> Derivation:
                 + r",\ \delta < "
                 + tex(radius(delta, discount))
                 + r" \implies Q(s, a) < \max_b Q(s, b)",
+                still_trails,
             ),
         ),
         scope="the radius for all reals (z3) and by composition (SymPy). The composition of a "

@@ -12,6 +12,7 @@ from companion.results.base import (
     Counterexample,
     Derivation,
     Step,
+    cited,
     identity,
     prove,
     tex,
@@ -54,9 +55,9 @@ def symbolic() -> Derivation:
     size, kappa, gamma, t = sympy.symbols("varepsilon kappa gamma t", positive=True)
     at_distance = lemma_4_4.radius(kappa * t**2, gamma)
     square = modulus(size, kappa, gamma) ** 2
-    identity(at_distance.subs(t, modulus(size, kappa, gamma)), size)
+    inverted = identity(at_distance.subs(t, modulus(size, kappa, gamma)), size)
     effective, each, limit = z3.Reals("effective each limit")
-    prove(effective < limit, effective <= lemma_4_2.bound(each), each < limit)
+    within = prove(effective < limit, effective <= lemma_4_2.bound(each), each < limit)
     return Derivation(
         steps=(
             Step(
@@ -64,17 +65,20 @@ def symbolic() -> Derivation:
                 "(Lemma 4.2).",
                 r"\max_k \lVert R_k - R_{0,k} \rVert_\infty < r \implies "
                 r"\lVert R_{\mathrm{eff}} - R_{\mathrm{eff}, 0} \rVert_\infty < r",
+                (within, cited("Lemma 4.2")),
             ),
             Step(
                 "At the effective reward the optimal action is unique: Theorem 2.7 applies, with "
                 "the radius of Lemma 4.4.",
                 r"A^*_{\mathrm{eff}}(s; \mathbf{R}_0) = \{a^*(s)\} \implies "
                 r"M(\mathbf{R})(s) \to a^*(s) \text{ as } \mathbf{R} \to \mathbf{R}_0",
+                cited("Theorem 2.7, Lemma 4.4"),
             ),
             Step(
                 "With a quadratic loss the optimal action moves by at most the distance whose "
                 "radius is the size of the change.",
                 rf"{tex(at_distance)} = \varepsilon \iff t = \sqrt{{{tex(square)}}}",
+                inverted,
             ),
         ),
         scope="the composition for all reals (z3) and the modulus as the inverse of Lemma 4.4's "

@@ -12,7 +12,9 @@ from companion.results.base import (
     Counterexample,
     Derivation,
     Step,
+    cited,
     identity,
+    induct,
     prove,
     tex,
 )
@@ -52,19 +54,22 @@ def tuple_distance(effective_distance: Any) -> Any:
 
 def symbolic() -> Derivation:
     """Moving all rewards by the same function moves the effective reward by it."""
-    w1, w2, change, eps, gamma = sympy.symbols("w_1 w_2 Delta varepsilon gamma", positive=True)
-    m = sympy.Symbol("m", positive=True)
-    mixture = sympy.Add(w1 * change, w2 * change, (1 - w1 - w2) * change, evaluate=False)
-    mixed = identity(mixture, tuple_distance(change))
+    eps, gamma, m = sympy.symbols("varepsilon gamma m", positive=True)
+    weight, shared = z3.Reals("weight shared")
+    mixed = induct(
+        (weight, weight * shared),
+        lambda mass, total: (mass + weight, total + weight * shared),
+        lambda mass, total: total == mass * tuple_distance(shared),
+    )
     size = identity(tuple_distance(prop_2_9.bound(eps, gamma)), (1 + gamma) * eps)
     lift, rise, e, g = z3.Reals("lift rise e g")
     raised = (lift >= 0, lift <= e, rise >= 0, rise <= e, g >= 0, g < 1)
     moved = lift - g * rise
-    prove(
+    no_further = prove(
         z3.And(tuple_distance(moved) <= prop_2_9.bound(e, g), -moved <= prop_2_9.bound(e, g)),
         *raised,
     )
-    prove(lemma_4_2.bound(tuple_distance(moved)) <= prop_2_9.bound(e, g), *raised)
+    nor_effective = prove(lemma_4_2.bound(tuple_distance(moved)) <= prop_2_9.bound(e, g), *raised)
     half = identity(prop_2_10.jump(m), 1 - 1 / m)
     return Derivation(
         steps=(
@@ -72,21 +77,25 @@ def symbolic() -> Derivation:
                 "Take the target for the effective reward from Proposition 2.9 and move every "
                 "reward by the same function $\\Delta$. The weights sum to one, so the effective "
                 "reward moves by exactly $\\Delta$.",
+                r"\sum_k w_k \Delta = \Bigl(\sum_k w_k\Bigr) \Delta = "
+                + tex(tuple_distance(sympy.Symbol("Delta"))),
                 mixed,
             ),
             Step(
                 "The tuple moves no further than the effective reward has to:",
                 r"\max_k \lVert R_{\varepsilon, k} - R_{0, k} \rVert_\infty = "
                 r"\lVert \Delta \rVert_\infty \le " + tex(size.rhs),
+                (size, no_further, nor_effective),
             ),
             Step(
                 "The effective optimal set is now $\\{a_2\\}$. A deterministic selection that "
                 "chose $a_1$ jumps, the uniform one by (Proposition 2.10)",
                 rf"d_{{TV}} = {tex(prop_2_10.jump(m))} = {tex(half.rhs)}",
+                (half, cited("Propositions 2.9 and 2.10")),
             ),
         ),
-        scope="the mixture as an identity (three rewards; more are grouped), the size for all "
-        "reals (z3). The rest is Propositions 2.9 and 2.10 at the effective reward.",
+        scope="the mixture for any number of rewards (z3, by induction), the size for all reals "
+        "(z3). The rest is Propositions 2.9 and 2.10 at the effective reward.",
     )
 
 

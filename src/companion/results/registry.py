@@ -175,7 +175,7 @@ def _run(kind: str, function: Callable[..., Any]) -> dict[str, Any]:
 
 def _judge(outcome: Derivation | tuple[Check, ...] | Counterexample | str) -> tuple[bool, str]:
     if isinstance(outcome, Derivation):
-        return bool(outcome.steps), outcome.scope
+        return outcome.proved, outcome.scope
     if isinstance(outcome, Counterexample):
         return outcome.fails, f"without “{outcome.dropped}”: {outcome.text}"
     if isinstance(outcome, str):

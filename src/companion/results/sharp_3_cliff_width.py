@@ -52,7 +52,7 @@ def symbolic() -> Derivation:
     lifted = (sympy.exp(x) / m) / (sympy.exp(x) / m + (m - 1) / m)
     distance = identity(lifted - 1 / m, move(x, m))
     others = (m - 1) * (1 / m - (1 / m) / (sympy.exp(x) / m + (m - 1) / m))
-    identity(others, move(x, m))
+    loss = identity(others, move(x, m))
     in_growth = move(sympy.log(growth), m)
     top = sympy.limit(in_growth, growth, sympy.oo)
     height = identity(top, prop_2_10.jump(m))
@@ -60,7 +60,7 @@ def symbolic() -> Derivation:
     rising = identity(slope, (m - 1) / (growth + m - 1) ** 2)
     start = identity(sympy.diff(move(x, m), x).subs(x, 0), (m - 1) / m**2)
     solved = sympy.solve(sympy.Eq(in_growth, prop_2_10.jump(m) / 2), growth)
-    require(solved == [m + 1], "half of the height is reached at exp(x) = m + 1")
+    only_there = require(solved == [m + 1], "half of the height is reached at exp(x) = m + 1")
     half = identity(move(half_width(m), m), prop_2_10.jump(m) / 2)
     k = sympy.Symbol("k", positive=True)  # k = m - 1
     touching = identity(
@@ -73,26 +73,32 @@ def symbolic() -> Derivation:
                 "With $x = \\varepsilon/\\beta$ (fact 2) the mass of the lifted completion rises "
                 "by, and all others together lose,",
                 distance,
+                loss,
             ),
             Step(
                 "Call it $w(x, m)$. In $g = e^x$ it increases,",
                 rf"\frac{{d}}{{dg}}\, {tex(in_growth)} = {tex(rising.rhs)} > 0",
+                rising,
             ),
             Step(
                 "up to the jump of Proposition 2.10, reached as $\\beta \\to 0$.",
                 rf"\lim_{{g \to \infty}} {tex(in_growth)} = {tex(height.rhs)}",
+                height,
             ),
             Step(
                 "Its slope in $x$ at zero is",
                 rf"\left.\frac{{d}}{{dx}}\, w(x, m) \right|_{{x = 0}} = {tex(start.rhs)}",
+                start,
             ),
             Step(
                 "and half of the jump is reached there and nowhere else:",
                 rf"w\bigl({tex(half_width(m))}, m\bigr) = {tex(half.rhs)}",
+                (half, only_there),
             ),
             Step(
                 "At $x = 2\\log(m-1)$ it meets the sharp bound $\\tanh(x/4)$; with $k = m - 1$",
                 rf"w(2 \log k, k + 1) = {tex(touching.rhs)} = \tanh\frac{{\log k}}{{2}}",
+                touching,
             ),
         ),
         scope="all of it, as identities, limits and derivatives in $x$ and $m$ (SymPy).",

@@ -12,12 +12,15 @@ from companion.results.base import (
     Check,
     Counterexample,
     Derivation,
+    Proof,
     Step,
     identity,
+    induct,
     prove,
     tex,
 )
 from companion.results.elementary import absolute
+from companion.results.induction import maximum_is_nonexpansive
 from companion.results.samples import DISCOUNTS, smallest_size, tied_mdp, tilt, two_branches
 from companion.theory import (
     FiniteMDP,
@@ -66,12 +69,7 @@ def terminal_radius(gap: Any) -> Any:
 def symbolic() -> Derivation:
     """The guarantee, the induction over the tree, both worst cases, and the limit of long trees."""
     q, q0, best, best0, size, gap, gamma = z3.Reals("q q0 best best0 size gap gamma")
-    lost = (q0 <= best0 - gap, gap > 0)
-    for move, radius in (
-        (prop_2_4.bound(size, gamma), guaranteed(gap, gamma)),
-        (size * (1 + gamma + gamma * gamma), tree_radius(gap, gamma, 3)),
-        (size, terminal_radius(gap)),
-    ):
+    anywhere, in_tree, at_the_end = (
         prove(
             q < best,
             absolute(q - q0) <= move,
@@ -80,25 +78,32 @@ def symbolic() -> Derivation:
             size >= 0,
             gamma >= 0,
             gamma < 1,
-            *lost,
+            q0 <= best0 - gap,
+            gap > 0,
         )
-    delta, rho = sympy.symbols("Delta rho", positive=True)
+        for move, radius in (
+            (prop_2_4.bound(size, gamma), guaranteed(gap, gamma)),
+            (size * (1 + gamma + gamma * gamma), tree_radius(gap, gamma, 3)),
+            (size, terminal_radius(gap)),
+        )
+    )
+    delta, rho, total = sympy.symbols("Delta rho S_H", positive=True)
     discount = sympy.Symbol("gamma", positive=True)
     same = identity(guaranteed(delta, discount), lemma_2_5.radius(delta, discount))
-    for depth in range(1, 6):
-        step = rho + discount * (rho * delta / (2 * tree_radius(delta, discount, depth)))
-        identity(step / rho, delta / (2 * tree_radius(delta, discount, depth + 1)))
-    lead = delta - 2 * rho * sum(discount**t for t in range(4))
-    worst = identity(sympy.solve(lead, rho)[0], tree_radius(delta, discount, 4))
-    ratio = sympy.Symbol("gamma", positive=True)
-    half = sympy.Rational(1, 2)
-    series = sympy.summation(half ** sympy.Symbol("t"), (sympy.Symbol("t"), 0, sympy.oo))
-    identity(delta / (2 * series), guaranteed(delta, half))
     depth_symbol = sympy.Symbol("H", positive=True, integer=True)
-    closed = (1 - ratio**depth_symbol) / (1 - ratio)
-    for depth in range(1, 6):
-        identity(closed.subs(depth_symbol, depth), delta / (2 * tree_radius(delta, ratio, depth)))
+    closed = (1 - discount**depth_symbol) / (1 - discount)
+    sums = tuple(
+        identity(closed.subs(depth_symbol, h), delta / (2 * tree_radius(delta, discount, h)))
+        for h in range(1, 6)
+    )
+    worst = identity(sympy.solve(delta - 2 * rho * total, rho)[0], delta / (2 * total))
     terminal = identity(sympy.solve(delta - 2 * rho, rho)[0], terminal_radius(delta))
+    below_one = 1 / (1 + total)  # a discount below one, whatever S_H > 0 is
+    endless = identity(
+        sympy.limit(delta / (2 * closed.subs(discount, below_one)), depth_symbol, sympy.oo),
+        guaranteed(delta, below_one),
+    )
+    reaches, accumulates, closed_form = _sums_along_the_string()
     return Derivation(
         steps=(
             Step(
@@ -106,31 +111,63 @@ def symbolic() -> Derivation:
                 "(Proposition 2.4), a gap by at most twice that. It stays positive within "
                 "Lemma 2.5's radius.",
                 rf"\rho < {tex(same.rhs)} \implies \Delta - \frac{{2 \rho}}{{1 - \gamma}} > 0",
+                (same, anywhere),
             ),
             Step(
                 "In a tree the change of $Q$ with $h$ tokens to go is at most $\\rho S_h$, where "
-                "one more token adds one more reward:",
+                "one more token adds one more reward, whatever the number of tokens:",
                 r"S_{h+1} = 1 + \gamma S_h, \qquad S_h = \sum_{t<h} \gamma^t = "
                 + tex(closed.subs(depth_symbol, sympy.Symbol("h"))),
+                (maximum_is_nonexpansive(), reaches, closed_form, *sums, in_tree),
             ),
             Step(
                 "A worst case: lower every reward after the first token's best choice by $\\rho$ "
-                "and raise every one after its rival. At the radius the lead is gone (four "
-                "tokens).",
-                rf"{tex(lead)} = 0 \iff \rho = {tex(worst.rhs)}",
+                "and raise every one after its rival. Over $H$ tokens each of the two moves by "
+                "$\\rho S_H$, and at the radius the lead is gone.",
+                rf"{tex(delta - 2 * rho * total)} = 0 \iff \rho = {tex(worst.rhs)}",
+                (accumulates, worst),
             ),
             Step(
-                "With rewards at the end only, each side moves once:",
+                "With rewards at the end only and $\\gamma = 1$ no $Q$ moves by more than $\\rho$, "
+                "and at the prefix where the gap is smallest the best completion and its rival "
+                "are two ends, each of which can move by $\\rho$:",
                 rf"{tex(delta - 2 * rho)} = 0 \iff \rho = {tex(terminal.rhs)}",
+                (maximum_is_nonexpansive(), at_the_end, terminal),
             ),
             Step(
                 "For long completions the sum becomes the series, and the guarantee for any MDP.",
                 r"\lim_{H \to \infty} \frac{\Delta}{2 S_H} = " + tex(guaranteed(delta, discount)),
+                endless,
             ),
         ),
-        scope="the guarantees for all reals (z3; the tree with three tokens, the recursion of "
-        "$S_h$ and its closed form up to depth six as identities), the worst cases as identities.",
+        scope="all of it for any number of states, actions and tokens (z3, by induction on the "
+        "number of actions and of tokens; the closed form of the sum is compared with the stated "
+        "radius up to five tokens). The first radius is a corollary of Lemma 2.5.",
     )
+
+
+def _sums_along_the_string() -> tuple[Proof, Proof, Proof]:
+    """|ΔQ| ≤ ρ S_h, with equality if every reward moves by ρ; and (1 − γ) S_h = 1 − γ^h."""
+    reward, part, rho, gamma = z3.Reals("reward part rho gamma")
+    at_most = induct(  # what follows is any part of the largest change so far
+        (absolute(reward), z3.RealVal(1)),
+        lambda change, total: (absolute(reward + gamma * part * change), 1 + gamma * total),
+        lambda change, total: z3.And(change >= 0, change <= rho * total, total >= 0),
+        absolute(reward) <= rho,
+        absolute(part) <= 1,
+        gamma >= 0,
+    )
+    exactly = induct(
+        (rho, z3.RealVal(1)),
+        lambda change, total: (rho + gamma * change, 1 + gamma * total),
+        lambda change, total: change == rho * total,
+    )
+    closed = induct(
+        (z3.RealVal(1), gamma),
+        lambda total, power: (1 + gamma * total, power * gamma),
+        lambda total, power: (1 - gamma) * total == 1 - power,
+    )
+    return at_most, exactly, closed
 
 
 def numeric(rng: np.random.Generator) -> tuple[Check, ...]:

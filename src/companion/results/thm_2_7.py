@@ -13,6 +13,7 @@ from companion.results.base import (
     Derivation,
     Relation,
     Step,
+    cited,
     identity,
     prove,
     tex,
@@ -59,10 +60,10 @@ def symbolic() -> Derivation:
     size, kappa, gamma, t = sympy.symbols("varepsilon kappa gamma t", positive=True)
     at_distance = lemma_2_5.radius(kappa * t**2, gamma)
     square = modulus(size, kappa, gamma) ** 2
-    identity(at_distance.subs(t, modulus(size, kappa, gamma)), size)
+    inverted = identity(at_distance.subs(t, modulus(size, kappa, gamma)), size)
 
     q_far, q_best, q0_far, q0_best, gap, move = z3.Reals("qf qb q0f q0b gap move")
-    prove(
+    stays_near = prove(
         q_far < q_best,
         absolute(q_far - q0_far) <= move,
         absolute(q_best - q0_best) <= move,
@@ -71,7 +72,7 @@ def symbolic() -> Derivation:
     )
     distance, curvature, discount, change = z3.Reals("distance curvature discount change")
     loss = curvature * distance * distance
-    prove(
+    as_far_as = prove(
         distance * distance * curvature * (1 - discount) <= 2 * change,
         z3.Not(change < lemma_2_5.radius(loss, discount)),
         curvature > 0,
@@ -85,11 +86,13 @@ def symbolic() -> Derivation:
                 "Take a distance $t > 0$. The actions at distance $t$ or more from $a^*(s)$ form a "
                 "compact set on which $Q_0(s, \\cdot)$ stays below its maximum, by",
                 r"\Delta(t) = Q_0(s, a^*(s)) - \max_{d(a, a^*(s)) \ge t} Q_0(s, a) > 0",
+                cited("a continuous function on a compact set attains its maximum"),
             ),
             Step(
                 "If both values move by less than half of that, no action so far out is optimal.",
                 r"\lVert Q - Q_0 \rVert_\infty < \tfrac{1}{2}\Delta(t) \implies "
                 r"d\bigl(a, a^*(s)\bigr) < t \text{ for all } a \in A^*(s; R)",
+                stays_near,
             ),
             Step(
                 "By Lemma 2.5 the rewards may move by $(1-\\gamma)\\Delta(t)/2$. As $t$ was any "
@@ -97,11 +100,13 @@ def symbolic() -> Derivation:
                 "continuous at $R_0$; nothing was asked of other rewards.",
                 r"\lVert R - R_0 \rVert_\infty < "
                 + tex(lemma_2_5.radius(sympy.Function("Delta")(t), gamma)),
+                cited("Lemma 2.5"),
             ),
             Step(
                 "With a quadratic loss $\\Delta(t) = \\kappa t^2$ this radius is the size "
                 "$\\varepsilon$ of the change exactly at",
                 rf"{tex(at_distance)} = \varepsilon \iff t = \sqrt{{{tex(square)}}}",
+                (inverted, as_far_as),
             ),
         ),
         scope="the inequality behind continuity and the one behind the modulus for all reals "
