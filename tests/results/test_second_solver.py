@@ -17,7 +17,7 @@ def verdict(query):
     solver = cvc5.Solver(cvc5.TermManager())
     solver.setOption("tlimit-per", str(TIMEOUT_MS))
     parser = cvc5.InputParser(solver)
-    parser.setStringInput(cvc5.InputLanguage.SMT_LIB_2_6, f"(set-logic ALL)\n{query}", "query")
+    parser.setStringInput(cvc5.InputLanguage.SMT_LIB_2_6, f"(set-logic QF_NRA)\n{query}", "query")
     said = []
     while not (command := parser.nextCommand()).isNull():
         said.append(command.invoke(solver, parser.getSymbolManager()).strip())

@@ -83,9 +83,7 @@ def symbolic() -> Derivation:
         margin > 0,
     )
     there, between = z3.Reals("there between")
-    triangle = prove(
-        absolute(near - there) <= absolute(near - between) + absolute(between - there)
-    )
+    triangle = prove(absolute(near - there) <= absolute(near - between) + absolute(between - there))
     delta, discount = sympy.symbols("Delta gamma", positive=True)
     rho = sympy.Symbol("rho", positive=True)
     lead = delta - 2 * prop_2_4.bound(rho, discount)

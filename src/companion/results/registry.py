@@ -33,8 +33,15 @@ NAMES = (
     "sharp_5_geometry",
     "sharp_6_one_reward",
     "sharp_7_advantage_normalisation",
+    "sharp_8_exact_radius",
+    "sharp_9_margins",
+    "sharp_10_shaping",
+    "sharp_11_mixing",
+    "sharp_12_price",
+    "sharp_13_collapse",
+    "sharp_14_continuity",
 )
-"""Module names: the paper's fifteen results in its order, then the seven beyond it."""
+"""Module names: the paper's fifteen results in its order, then those beyond it."""
 
 KINDS = ("symbolic", "numeric", "counterexample")
 SEED = 0

@@ -1,10 +1,17 @@
 """Small MDPs that the numeric checks run on: random, degenerate, tied, and worst cases."""
 
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import numpy as np
 
-from companion.theory import FiniteMDP, effective_reward, inverse_bellman
+from companion.theory import (
+    FiniteMDP,
+    TokenTree,
+    effective_reward,
+    inverse_bellman,
+    stability_radius,
+)
 
 DISCOUNTS = (0.0, 0.5, 0.9, 0.99)
 
@@ -74,6 +81,16 @@ def tilt(mdp: FiniteMDP, size: float) -> FiniteMDP:
     """``two_branches`` with the first branch lowered and the second raised by ``size``."""
     shift = np.array([[-size, size], [-size, -size], [size, size]])
     return mdp.with_rewards(mdp.rewards + shift)
+
+
+def worst_direction(mdp: FiniteMDP | TokenTree, perturbed: Any | None = None) -> tuple[float, Any]:
+    """The exact stability radius, and the direction along which it is reached.
+
+    The direction is shaped like the rewards (for a tree a list of levels), with entries in
+    {-1, 0, 1}. ``perturbed`` as in ``stability_radius``.
+    """
+    radius = stability_radius(mdp, perturbed, tol=1e-12)
+    return float(np.float64(radius.exact)), radius.direction
 
 
 def optimal_gap(q: np.ndarray, atol: float = 1e-9) -> float:

@@ -70,8 +70,8 @@ def symbolic() -> Derivation:
                 "distribution. With $Z_t = e^{V/\\beta}$ at the prefix of $t$ tokens, each token "
                 "is drawn with probability $\\pi_{\\mathrm{ref}}(a)\\, Z_{t+1}/Z_t$, and after any "
                 "number of tokens",
-                r"\prod_{s<t} \pi_\beta(y_{s+1} \mid y_{\le s}) = "
-                r"\frac{Z_t}{Z_0} \prod_{s<t} \pi_{\mathrm{ref}}(y_{s+1} \mid y_{\le s})",
+                r"\pi_\beta(y_1) \cdots \pi_\beta(y_t \mid y_1 \dots y_{t-1}) = \frac{Z_t}{Z_0}\, "
+                r"\pi_{\mathrm{ref}}(y_1) \cdots \pi_{\mathrm{ref}}(y_t \mid y_1 \dots y_{t-1})",
                 _token_by_token(),
             ),
             Step(

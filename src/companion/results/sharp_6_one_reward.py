@@ -69,8 +69,10 @@ def symbolic() -> Derivation:
     rise, bonus, weight, gamma = z3.Reals("rise bonus weight gamma")
     q0, v0, follow = z3.Reals("q0 v0 follow")
     discounted = (gamma >= 0, gamma < 1)
-    others = prove(  # any pair but the lifted one: its value gains at most gamma times the largest rise
-        q0 + gamma * follow - v0 <= gamma * rise, q0 <= v0, follow <= rise, *discounted
+    others = (
+        prove(  # any pair but the lifted one: its value gains at most gamma times the largest rise
+            q0 + gamma * follow - v0 <= gamma * rise, q0 <= v0, follow <= rise, *discounted
+        )
     )
     lifted = prove(  # the lifted pair gains the bonus at least, since no value falls
         q0 + seen_bonus(bonus, weight) + gamma * follow - v0 >= seen_bonus(bonus, weight),

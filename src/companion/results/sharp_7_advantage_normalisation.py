@@ -98,15 +98,17 @@ def symbolic() -> Derivation:
     e, sigma, guard, mass = z3.Reals("e sigma guard mass")
     positive = (e > 0, sigma >= 0, guard > 0)
     at_most_half = prove(sigma <= e / 2, sigma * sigma == e * e * mass * (1 - mass), *positive)
-    at_least = prove(effective_bonus(e, sigma, guard) >= 2 * e / (e + 2 * guard), sigma <= e / 2, *positive)
+    at_least = prove(
+        effective_bonus(e, sigma, guard) >= 2 * e / (e + 2 * guard), sigma <= e / 2, *positive
+    )
     at_most = prove(effective_bonus(e, sigma, guard) <= e / guard, *positive)
     return Derivation(
         steps=(
             Step(
                 "With advantages $A$ and logits $\\theta$ the gradient is "
                 "$\\pi_i\\bigl((A_i - \\bar A) - \\beta(\\log(\\pi_i/\\rho_i) - KL)\\bigr)$. It "
-                "vanishes, with all $\\pi_i > 0$, exactly if all $A_i - \\beta\\log(\\pi_i/\\rho_i)$ are "
-                "equal, for any number of answers:",
+                "vanishes, with all $\\pi_i > 0$, exactly if all $A_i - "
+                "\\beta\\log(\\pi_i/\\rho_i)$ are equal, for any number of answers:",
                 r"\pi_i = \frac{\rho_i e^{A_i/\beta}}{\sum_j \rho_j e^{A_j/\beta}}",
                 _rest_points(),
             ),
