@@ -202,7 +202,7 @@ def noticed(name):
     """Whether any check of a result does not pass."""
     module = results.result(name)
     return any(
-        registry._run(kind, getattr(module, kind))[kind] == "red"
+        registry._run(kind, module)[kind] == "red"
         for kind in ("numeric", "symbolic", "counterexample")
     )
 

@@ -51,11 +51,11 @@ def test_numeric_is_deterministic(name):
 
 @pytest.mark.parametrize("name", results.NAMES)
 def test_counterexample(name):
-    found = results.result(name).counterexample()
-    assert isinstance(found, Counterexample)
-    assert found.dropped
-    assert found.evidence
-    assert found.fails is True, found
+    for found in results.counterexamples(results.result(name)):
+        assert isinstance(found, Counterexample)
+        assert found.dropped
+        assert found.evidence
+        assert found.fails is True, found
 
 
 def test_the_papers_fifteen_and_those_beyond():
@@ -146,5 +146,19 @@ def test_a_step_without_a_proof_is_not_green():
 
 
 def test_reasons_count_as_counterexamples():
-    assert registry._judge("the statement has no hypothesis to drop")[0]
-    assert not registry._judge("")[0]
+    assert registry._judge(("the statement has no hypothesis to drop",))[0]
+    assert not registry._judge(("",))[0]
+
+
+def test_one_counterexample_that_does_not_fail_is_red():
+    good, bad = (Counterexample("a hypothesis", "text.", {"x": 1.0}, f) for f in (True, False))
+    assert registry._judge((good, good))[0]
+    assert not registry._judge((good, bad))[0]
+
+
+@pytest.mark.parametrize("name", results.NAMES)
+def test_no_row_is_of_size_zero(name):
+    """A row in which nothing was changed cannot notice anything."""
+    for check in results.result(name).numeric(np.random.default_rng(3)):
+        for column in ("size", "reward_distance", "tuple_distance", "epsilon", "multiple"):
+            assert (check.columns.get(column, np.ones(1)) != 0).all(), check.name

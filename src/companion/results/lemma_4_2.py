@@ -111,3 +111,23 @@ def counterexample() -> Counterexample:
         evidence={"largest move of a reward": 1.0, "move of the effective reward": moved},
         fails=moved > bound(1.0),
     )
+
+
+def with_a_negative_weight() -> Counterexample:
+    """Weights 2 and −1: they sum to one, and the effective reward moves further than any reward."""
+    weights, change = np.array([2.0, -1.0]), np.array([1.0, -1.0])
+    moved = float(weights @ change)
+    return Counterexample(
+        dropped="w_k(s) ≥ 0",
+        text="Twice the first reward less the second, both moved by 1, against each other: the "
+        "effective reward moves by 3.",
+        evidence={
+            "sum of the weights": float(weights.sum()),
+            "largest move of a reward": 1.0,
+            "move of the effective reward": moved,
+        },
+        fails=moved > bound(1.0),
+    )
+
+
+also_dropped = (with_a_negative_weight,)

@@ -21,8 +21,7 @@ from companion.results.base import (
 from companion.results.elementary import absolute
 from companion.results.samples import (
     DISCOUNTS,
-    mixtures,
-    optimal_gap,
+    at_the_radius,
     smallest_size,
     split_reward,
     tilt,
@@ -41,7 +40,7 @@ $\mathbf{R} \mapsto A^*_{\mathrm{eff}}(s; \mathbf{R})$ is non-empty, compact-val
 hemi-continuous in every state, in the norm $\max_k \lVert R_k \rVert_\infty$. With $\Delta$ as in
 Lemma 2.5, at the effective reward, the same radius serves:
 $$\max_k \lVert R_k - R_{0,k} \rVert_\infty < \frac{(1-\gamma)\,\Delta}{2} .$$
-The weights must not depend on the rewards.
+A corollary of Lemmas 2.5 and 4.2. The weights must not depend on the rewards.
 """
 
 
@@ -103,21 +102,26 @@ def symbolic() -> Derivation:
     )
 
 
-def numeric(rng: np.random.Generator, repeats: int = 80) -> tuple[Check, ...]:
-    """No action enters inside the radius; for two branches one enters exactly at it."""
-    entered, discounts = [], []
-    for mdp, rewards, weights in mixtures(rng, repeats):
-        gap = optimal_gap(optimal_q(mdp, tol=lemma_2_5.ATOL))
-        size = 0.999 * radius(gap if np.isfinite(gap) else 0.0, mdp.discount)
-        for _ in range(3):
-            change = rng.choice([-size, size], size=rewards.shape)
-            after = mdp.with_rewards(effective_reward(rewards + change, weights))
-            entered.append(lemma_2_5.newcomers(mdp, after))
-            discounts.append(mdp.discount)
+def numeric(rng: np.random.Generator) -> tuple[Check, ...]:
+    """An action enters at 1.001 of the radius and none at 0.999; and the threshold itself."""
+
+    def enters(mdp: FiniteMDP, change: np.ndarray) -> bool:
+        rewards, weights = split_reward(rng, mdp.rewards, count=3)
+        after = mdp.with_rewards(effective_reward(rewards + change, weights))
+        return lemma_2_5.newcomers(mdp, after) > 0
+
     rows = [(gap, d, *_threshold(rng, gap, d)) for gap in (0.3, 1.0, 5.0) for d in DISCOUNTS]
     gaps, discount, threshold, claimed = np.array(rows).T
-    columns = {"gap": gaps, "discount": discount}
-    return lemma_2_5.entry_checks(entered, discounts, threshold, claimed, columns)
+    return (
+        at_the_radius("an action enters", rng, radius, enters, tied=(False, True)),
+        Check(
+            "size at which an action enters, two branches",
+            "==",
+            threshold,
+            claimed,
+            {"gap": gaps, "discount": discount},
+        ),
+    )
 
 
 def _threshold(rng: np.random.Generator, gap: float, discount: float) -> tuple[float, float]:

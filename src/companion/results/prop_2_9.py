@@ -26,7 +26,7 @@ from companion.results.induction import (
     no_rise_without_reward,
 )
 from companion.results.lemma_c_1 import bump
-from companion.results.samples import DISCOUNTS, tied_mdp, two_branches
+from companion.results.samples import DISCOUNTS, tied_mdp, tilt, two_branches
 from companion.theory import (
     FiniteMDP,
     greedy_policy,
@@ -247,20 +247,19 @@ def _one_case(rng: np.random.Generator, discount: float, epsilon: float) -> list
 
 
 def counterexample() -> Counterexample:
-    """A unique optimum: inside the stability radius no reward moves the policy."""
+    """A unique optimum: up to the stability radius not even the worst change moves the policy."""
     mdp = two_branches(gap=1.0, discount=0.5)
-    size = 0.99 * stability_radius(mdp).guaranteed
+    radius = float(stability_radius(mdp).guaranteed)
     before = greedy_policy(optimal_q(mdp))
-    rng = np.random.default_rng(0)
-    moved = 0.0
-    for _ in range(200):
-        noise = size * rng.choice([-1.0, 1.0], size=mdp.rewards.shape)
-        after = greedy_policy(optimal_q(mdp.with_rewards(mdp.rewards + noise)))
-        moved = max(moved, float(total_variation(after, before).max()))
+    inside, outside = (
+        float(total_variation(greedy_policy(optimal_q(tilt(mdp, x * radius))), before).max())
+        for x in (0.999, 1.001)
+    )
     return Counterexample(
         dropped="at least two optimal actions in s_0",
-        text="One optimal action per state: 200 reward changes of a fixed positive size leave the "
-        "policy where it is, so there is no jump at this reward.",
-        evidence={"size of the reward changes": size, "largest move of the policy": moved},
-        fails=moved == 0,
+        text="One optimal action per state: the worst change of 0.999 of the stability radius "
+        "leaves the policy where it is (one of 1.001 moves it), so there is no jump at this "
+        "reward.",
+        evidence={"radius": radius, "move inside": inside, "move outside": outside},
+        fails=inside == 0 and outside == 1,
     )

@@ -30,8 +30,8 @@ In the setting of Proposition 2.4 with fixed continuous weights as in Lemma 4.2,
 the effective reward obeys
 $$\lVert Q^*_{\mathrm{eff}}(\mathbf{R}) - Q^*_{\mathrm{eff}}(\mathbf{R}') \rVert_\infty
 \le \frac{\max_k \lVert R_k - R'_k \rVert_\infty}{1 - \gamma} .$$
-The weights must not depend on the rewards: if they do, the effective reward can jump, and so can
-its values.
+A corollary of Lemma 4.2 and Proposition 2.4. The weights must not depend on the rewards: if they
+do, the effective reward can jump, and so can its values.
 """
 
 

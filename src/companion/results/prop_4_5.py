@@ -19,13 +19,13 @@ from companion.results.base import (
 )
 from companion.results.samples import (
     DISCOUNTS,
-    mixtures,
+    at_the_radius,
     smallest_size,
     split_reward,
     tilt,
     two_branches,
 )
-from companion.theory import FiniteMDP, effective_reward, greedy_policy, optimal_q, stability_radius
+from companion.theory import FiniteMDP, effective_reward, optimal_q
 
 ITEM = "Proposition 4.5"
 TITLE = "The effective policy moves continuously where its optimum is unique"
@@ -86,26 +86,19 @@ def symbolic() -> Derivation:
     )
 
 
-def numeric(rng: np.random.Generator, repeats: int = 80) -> tuple[Check, ...]:
-    """Policies that stay put inside the radius; two branches that move as far as allowed."""
-    moved, discounts = [], []
-    for mdp, rewards, weights in mixtures(rng, repeats):
-        radius = stability_radius(mdp)
-        if not 1e-6 < radius.gap < np.inf:
-            continue
-        size = 0.999 * radius.guaranteed
-        before = greedy_policy(optimal_q(mdp))
-        for _ in range(5):
-            change = rng.choice([-size, size], size=rewards.shape)
-            after = mdp.with_rewards(effective_reward(rewards + change, weights))
-            moved.append(float((greedy_policy(optimal_q(after)) != before).any()))
-            discounts.append(mdp.discount)
+def numeric(rng: np.random.Generator) -> tuple[Check, ...]:
+    """The policy on both sides of the radius; two branches that move as far as allowed."""
+
+    def policy_moves(mdp: FiniteMDP, change: np.ndarray) -> bool:
+        rewards, weights = split_reward(rng, mdp.rewards, count=3)
+        moved = effective_reward(rewards + change, weights) - mdp.rewards
+        return thm_2_7.policy_moves(mdp, moved)
+
     rows = [_branches(rng, s, d) for d in DISCOUNTS for s in 10.0 ** -np.arange(1, 6)]
     distance, size, curvature, discount = np.array(rows).T
     columns = {"tuple_distance": size, "curvature": curvature, "discount": discount}
-    still = np.zeros(len(moved))
     return (
-        Check("policies moved", "==", np.array(moved), still, {"discount": np.array(discounts)}),
+        at_the_radius("the policy moves", rng, lemma_4_4.radius, policy_moves),
         Check(
             "move of the optimal action, branches",
             "==",

@@ -18,7 +18,7 @@ from companion.results.base import (
     prove,
     tex,
 )
-from companion.results.samples import DISCOUNTS, split_reward, tied_mdp, two_branches
+from companion.results.samples import DISCOUNTS, split_reward, tied_mdp, tilt, two_branches
 from companion.theory import (
     effective_reward,
     greedy_policy,
@@ -141,21 +141,20 @@ def _one_case(rng: np.random.Generator, discount: float, epsilon: float, count: 
 
 
 def counterexample() -> Counterexample:
-    """A unique effective optimum: no tuple within the radius moves the policy."""
+    """A unique effective optimum: up to the radius not even the worst tuple moves the policy."""
     mdp = two_branches(gap=1.0, discount=0.5)
-    rng = np.random.default_rng(0)
-    rewards, weights = split_reward(rng, mdp.rewards, count=3)
-    size = 0.99 * float(stability_radius(mdp).guaranteed)
+    rewards, weights = split_reward(np.random.default_rng(0), mdp.rewards, count=3)
+    radius = float(stability_radius(mdp).guaranteed)
     before = greedy_policy(optimal_q(mdp))
-    moved = 0.0
-    for _ in range(200):
-        change = rng.choice([-size, size], size=rewards.shape)
+    moved = []
+    for multiple in (0.999, 1.001):
+        change = tilt(mdp, multiple * radius).rewards - mdp.rewards
         after = mdp.with_rewards(effective_reward(rewards + change, weights))
-        moved = max(moved, float((greedy_policy(optimal_q(after)) != before).any()))
+        moved.append(float((greedy_policy(optimal_q(after)) != before).any()))
     return Counterexample(
         dropped="at least two effective optimal actions in s_0",
-        text="One effective optimal action per state: 200 changes of all three rewards, of a fixed "
-        "positive size, leave the policy where it is.",
-        evidence={"size of the changes": size, "policies moved": moved},
-        fails=moved == 0,
+        text="One effective optimal action per state: moving all three rewards by the worst change "
+        "of 0.999 of the radius leaves the policy where it is (1.001 moves it).",
+        evidence={"radius": radius, "moved inside": moved[0], "moved outside": moved[1]},
+        fails=moved == [0, 1],
     )

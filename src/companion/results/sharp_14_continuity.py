@@ -98,15 +98,22 @@ def symbolic() -> Derivation:
 
 
 def numeric(rng: np.random.Generator) -> tuple[Check, ...]:
-    """Random selections at ties and their highest jump; the optimal set where there is no tie."""
+    """Highest jumps of random selections at ties; the optimal sets around a unique optimum."""
     rows = [_jumps(rng, d, m) for d in DISCOUNTS for m in (2, 3, 5) for _ in range(4)]
     ties, highest, uniform = np.array(rows).T
-    single = [_still(rng, d) for d in DISCOUNTS for _ in range(4)]
+    single = [_either_side(rng, d, x) for d in DISCOUNTS for x in (0.999, 1.001) for _ in range(4)]
+    multiple, moved = np.array(single).T
     columns = {"ties": ties}
     return (
         Check("highest jump of a random selection", ">=", highest, least_jump(ties), columns),
         Check("highest jump of the uniform selection", "==", uniform, least_jump(ties), columns),
-        Check("optimal sets moved, one optimum", "==", np.array(single), np.zeros(len(single))),
+        Check(
+            "optimal set moves, one optimum",
+            "==",
+            moved,
+            (multiple > 1).astype(float),
+            {"multiple of the radius": multiple},
+        ),
     )
 
 
@@ -124,13 +131,13 @@ def _jumps(rng: np.random.Generator, discount: float, ties: int) -> tuple[float,
     return ties, *highest
 
 
-def _still(rng: np.random.Generator, discount: float) -> float:
-    """Whether an optimal set moves at 0.999 of the radius, along the direction that needs it."""
+def _either_side(rng: np.random.Generator, discount: float, multiple: float) -> tuple[float, float]:
+    """Whether an optimal set moves at a multiple of the radius, along its own direction."""
     mdp, q = tied_mdp(rng, states=3, actions=3, ties=1, discount=discount)
     radius, direction = worst_direction(mdp)
-    moved = mdp.with_rewards(mdp.rewards + 0.999 * radius * direction)
+    moved = mdp.with_rewards(mdp.rewards + multiple * radius * direction)
     after = optimal_actions(optimal_q(moved, tol=1e-12))
-    return float((after != optimal_actions(q, atol=1e-9)).any())
+    return multiple, float((after != optimal_actions(q, atol=1e-9)).any())
 
 
 def counterexample() -> Counterexample:

@@ -7,7 +7,7 @@ import numpy as np
 import sympy
 import z3
 
-from companion.results import lemma_2_5, prop_2_4
+from companion.results import lemma_2_5, prop_2_4, thm_2_7
 from companion.results.base import (
     Check,
     Counterexample,
@@ -21,11 +21,17 @@ from companion.results.base import (
 )
 from companion.results.elementary import absolute
 from companion.results.induction import maximum_is_nonexpansive
-from companion.results.samples import DISCOUNTS, smallest_size, tied_mdp, tilt, two_branches
+from companion.results.samples import (
+    DISCOUNTS,
+    at_the_radius,
+    smallest_size,
+    tilt,
+    two_branches,
+    worst_direction,
+)
 from companion.theory import (
     FiniteMDP,
     TokenTree,
-    greedy_policy,
     optimal_q,
     policy_breakpoints,
     stability_radius,
@@ -40,14 +46,15 @@ STATEMENT = r"""
 Let $S$ and $A$ be finite, let every state have one optimal action at $R_0$, and let $\Delta > 0$ be
 the smallest action gap of $Q^*_{R_0}$ over all states. While
 $$\lVert R - R_0 \rVert_\infty < \frac{(1-\gamma)\,\Delta}{2}$$
-the optimal policy of $R$ is that of $R_0$, in every state. So uniqueness at $R_0$ gives a whole
-neighbourhood of unique optima. Two branches that never meet again attain the radius.
+the optimal policy of $R$ is that of $R_0$, in every state (a corollary of Lemma 2.5). So uniqueness
+at $R_0$ gives a whole neighbourhood of unique optima. Two branches that never meet again attain the
+radius.
 
 *Token trees.* With at most $H$ tokens the sum replaces the series and the radius is
-$\Delta / (2 \sum_{t<H} \gamma^t)$; if only rewards at the end of a completion change and
-$\gamma = 1$, it is $\Delta/2$ for any length. Both are exact where the smallest gap $\Delta$ is
-that of the first token and the best completions after it and after its rival have $H$ tokens each;
-otherwise they are guarantees.
+$\Delta / (2 \sum_{t<H} \gamma^t)$: exact where the smallest gap $\Delta$ is that of the first token
+and the best completions after it and after its rival have $H$ tokens each, otherwise a guarantee.
+If only rewards at the end of a completion change and $\gamma = 1$, the radius is **always** exactly
+$\Delta/2$, wherever the smallest gap is and however long the completions are.
 """
 
 
@@ -193,7 +200,8 @@ def numeric(rng: np.random.Generator) -> tuple[Check, ...]:
         for h in (1, 2, 4, 6)
     ]
     end_gap, end_depth, end_flip, end_exact = np.array(terminal).T
-    moved = np.array([_random_change(rng, d) for d in DISCOUNTS for _ in range(30)])
+    anywhere = [_random_terminal(rng) for _ in range(40)]
+    any_gap, any_exact = np.array(anywhere).T
     wide = {"gap": gaps, "discount": discounts}
     tree = {"gap": gap, "discount": discount, "depth": depth}
     end = {"gap": end_gap, "depth": end_depth}
@@ -204,7 +212,8 @@ def numeric(rng: np.random.Generator) -> tuple[Check, ...]:
         Check("exact radius of a tree", "==", exact, claimed, tree),
         Check("flip of a tree, end rewards", "==", end_flip, terminal_radius(end_gap), end),
         Check("exact radius, end rewards", "==", end_exact, terminal_radius(end_gap), end),
-        Check("policies moved inside the radius", "==", moved, np.zeros_like(moved)),
+        Check("exact radius, any end rewards", "==", any_exact, terminal_radius(any_gap)),
+        at_the_radius("the policy moves", rng, guaranteed, thm_2_7.policy_moves),
     )
 
 
@@ -245,14 +254,12 @@ def _tree_exact(gap: float, discount: float, depth: int, end_only: bool) -> floa
     return float(np.float64(stability_radius(tree, tree.terminal() if end_only else None).exact))
 
 
-def _random_change(rng: np.random.Generator, discount: float) -> float:
-    """1 if a random corner of the cube just inside the radius moves the policy of a random MDP."""
-    mdp, q = tied_mdp(rng, states=4, actions=3, ties=1, discount=discount)
-    ordered = np.sort(q, axis=1)
-    size = 0.999 * guaranteed((ordered[:, -1] - ordered[:, -2]).min(), discount)
-    change = rng.choice([-size, size], size=q.shape)
-    after = greedy_policy(optimal_q(mdp.with_rewards(mdp.rewards + change)))
-    return float((after != greedy_policy(q)).any())
+def _random_terminal(rng: np.random.Generator) -> tuple[float, float]:
+    """Smallest gap and exact radius of a tree whose completions have random rewards."""
+    depth, tokens = int(rng.integers(1, 6)), "abc"[: int(rng.integers(1, 4))]
+    tree = TokenTree.from_completions(tokens, depth, lambda _: rng.normal())
+    radius, _ = worst_direction(tree, tree.terminal())
+    return float(stability_radius(tree).gap), radius
 
 
 def counterexample() -> Counterexample:

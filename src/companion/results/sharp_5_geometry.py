@@ -48,7 +48,8 @@ optimal value is the support function of $D$, convex and piecewise linear in $R$
 are the occupancies of the policies that are optimal from $\mu$; where there is only one, it is the
 gradient. The cliffs are the walls between the cones of rewards with the same optimal vertex (the
 normal fan of $D$), and along a ray $R_0 + \varepsilon\, E$ they are the kinks of a convex
-piecewise-linear function of $\varepsilon$.
+piecewise-linear function of $\varepsilon$, provided that **$\mu$ has full support**: what changes
+in a state that is never reached leaves no kink.
 
 Entropy smooths the support function: with temperature $\alpha$ the value is differentiable, its
 gradient is the occupancy of the soft optimal policy, and for a bandit the second derivative along
@@ -228,6 +229,7 @@ def numeric(rng: np.random.Generator) -> tuple[Check, ...]:
         ),
         _curvature_check(rng),
         _kinks_check(rng),
+        _every_cliff_is_a_kink(rng),
     )
 
 
@@ -283,6 +285,19 @@ def _kinks_check(rng: np.random.Generator) -> Check:
     return Check("value from its linear pieces", "==", np.array(measured), np.array(claimed))
 
 
+def _every_cliff_is_a_kink(rng: np.random.Generator) -> Check:
+    """With a start in every state the slope of the value rises at each change of the policy."""
+    rises, cliffs = [], []
+    for discount in DISCOUNTS[:3]:
+        for _ in range(4):
+            mdp = FiniteMDP(random_transitions(rng, 3, 3), rng.normal(size=(3, 3)), discount)
+            kinks = policy_breakpoints(mdp, rng.normal(size=(3, 3)), (-3.0, 3.0))
+            slopes = kinks.slopes @ rng.dirichlet(np.ones(3))
+            rises.append((np.diff(slopes) > 1e-9).sum())
+            cliffs.append(kinks.epsilons.size)
+    return Check("kinks", "==", np.array(rises, dtype=float), np.array(cliffs, dtype=float))
+
+
 def _greedy(mdp: FiniteMDP) -> np.ndarray:
     return np.eye(mdp.n_actions)[optimal_q(mdp).argmax(axis=1)]
 
@@ -301,3 +316,27 @@ def counterexample() -> Counterexample:
         evidence={"slope from the left": left, "slope from the right": right},
         fails=right - left > 1,
     )
+
+
+def without_full_support() -> Counterexample:
+    """A start that never reaches the state of the cliff: the value along the ray is straight."""
+    transitions = np.zeros((2, 2, 2))
+    transitions[0, :, 0] = transitions[1, :, 1] = 1.0
+    mdp = FiniteMDP(transitions, np.array([[1.0, 0.0], [0.0, 0.0]]), 0.5)
+    direction = np.array([[0.0, 0.0], [1.0, -1.0]])
+    kinks = policy_breakpoints(mdp, direction, (-1.0, 1.0))
+    first, everywhere = (np.ptp(kinks.slopes @ start) for start in ([1.0, 0.0], [0.5, 0.5]))
+    return Counterexample(
+        dropped="μ with full support (for cliffs as kinks)",
+        text="Two absorbing states; along the ray the best action of the second changes at 0. "
+        "Seen from the first, the value does not bend.",
+        evidence={
+            "changes of the policy": float(kinks.epsilons.size),
+            "bend from the first state": float(first),
+            "bend from both": float(everywhere),
+        },
+        fails=bool(kinks.epsilons.size == 1 and first == 0 and everywhere > 0),
+    )
+
+
+also_dropped = (without_full_support,)

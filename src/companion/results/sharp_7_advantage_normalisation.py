@@ -44,15 +44,23 @@ Let $m \ge 2$ answers have mass $1/m$ under $\pi_{\mathrm{ref}}$ and equal rewar
 $\varepsilon > 0$ on one. At **every** such rest point
 $$d_{TV}(\pi, \pi_{\mathrm{ref}}) \ge w\Bigl(\frac{2\varepsilon}{\beta(\varepsilon + 2c)}, m\Bigr),
 \qquad d_{TV}(\pi, \pi_{\mathrm{ref}}) \le \tanh\frac{\varepsilon}{4\beta c},$$
-with $w$ the cliff of fact 3. For $c = 0$ the first bound is $w(2/\beta, m)$ whatever
-$\varepsilon$: a cliff again, although $\beta > 0$. The guard $c$ alone restores continuity, with a
-constant $1/(4\beta c)$ instead of $1/(4\beta)$. Without the division the move is
-$w(\varepsilon/\beta, m)$. For small $\beta$ the first rest point is all but deterministic: the
-deviation falls with the mass that is left to the other answers, and the pull grows with it.
+with $w$ the cliff of fact 3. For $c > 0$ there is such a rest point for every $\beta > 0$; for
+$c = 0$ only from a threshold on (fact 13), and below it the statement is about nothing: training
+has nowhere to stop. For $c = 0$ the first bound is $w(2/\beta, m)$ whatever $\varepsilon$: a cliff
+again, although $\beta > 0$. The guard $c$ alone restores continuity, with a constant
+$1/(4\beta c)$ instead of $1/(4\beta)$. Without the division the move is $w(\varepsilon/\beta, m)$.
+For small $\beta$ the first rest point is all but deterministic: the deviation falls with the mass
+that is left to the other answers, and the pull grows with it.
 
 With several rewards normalised one by one and then summed, the same bound holds among answers that
 the other rewards do not tell apart, even where those rewards vary. Normalising the sum divides the
 bonus by the deviation of the whole reward instead.
+
+*What is not new.* Rest points of normalised training on binary rewards are Mroueh's (2025), and a
+bonus on one answer is a binary reward once it is divided by its deviation; that equal rewards and
+little regularisation give targets with one mode is GX-Chen et al.'s (2025). Ours are the bounds in
+$\varepsilon$ and $m$ at every rest point, what the guard does, and several rewards normalised one
+by one.
 """
 
 

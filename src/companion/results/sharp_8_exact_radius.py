@@ -6,7 +6,7 @@ import numpy as np
 import sympy
 import z3
 
-from companion.results import sharp_4_stability_radius
+from companion.results import sharp_4_stability_radius, thm_2_7
 from companion.results.base import (
     Check,
     Counterexample,
@@ -41,7 +41,7 @@ from companion.theory import (
 ITEM = "Fact 8"
 TITLE = "The exact stability radius"
 CHAPTER = 3
-uses: tuple[str, ...] = ("prop_2_4", "sharp_4_stability_radius", "sharp_5_geometry")
+uses: tuple[str, ...] = ("prop_2_4", "thm_2_7", "sharp_4_stability_radius", "sharp_5_geometry")
 
 STATEMENT = r"""
 Let $S$ and $A$ be finite and $\pi^*$ a deterministic optimal policy of $R_0$. Write $d_s$ for the
@@ -200,7 +200,7 @@ def numeric(rng: np.random.Generator, repeats: int = 8) -> tuple[Check, ...]:
         found = policy_breakpoints(mdp, corner, (0.0, size)).epsilons
         random_kinks.append(found[0] if found.size else size)
         for multiple in (0.999, 1.001):
-            moved.append(moves(mdp, multiple * radius * direction))
+            moved.append(thm_2_7.policy_moves(mdp, multiple * radius * direction))
             multiples.append(multiple)
     claimed, discount = np.array(distances), np.array(discounts)
     columns = {"discount": discount}
@@ -218,15 +218,6 @@ def numeric(rng: np.random.Generator, repeats: int = 8) -> tuple[Check, ...]:
             {"multiple of the radius": side},
         ),
     )
-
-
-def moves(mdp: FiniteMDP, change: np.ndarray) -> bool:
-    """Whether another action than before is optimal in some state after a change ``(S, A)``."""
-    before, after = (
-        greedy_policy(optimal_q(m, tol=1e-12))
-        for m in (mdp, mdp.with_rewards(mdp.rewards + change))
-    )
-    return bool((before != after).any())
 
 
 def _unique(rng: np.random.Generator, repeats: int) -> list[FiniteMDP]:
