@@ -29,7 +29,7 @@ from companion.theory import (
 
 ITEM = "Corollary"
 TITLE = "Continuous exactly where the optimum is unique"
-CHAPTER = 4
+CHAPTER = 10
 uses: tuple[str, ...] = ("lemma_2_5", "thm_2_7", "prop_2_9", "prop_2_10")
 
 STATEMENT = r"""

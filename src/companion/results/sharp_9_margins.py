@@ -248,6 +248,12 @@ def _gaps(rng: np.random.Generator) -> tuple[Check, ...]:
     return (Check(name, "==", measured, claimed, {"discount": discount}, tolerance=1e-8),)
 
 
+def smallest_gaps(kernel: np.ndarray, rewards: np.ndarray, discount: float) -> np.ndarray:
+    """Smallest action gap ``(n,)`` for each of ``n`` rewards ``(n, S, A)`` under one kernel."""
+    losses = (_losses(FiniteMDP(kernel, reward, discount)) for reward in rewards)
+    return np.array([np.partition(loss, 1, axis=1)[:, 1].min() for loss in losses])
+
+
 def _losses(mdp: FiniteMDP) -> np.ndarray:
     q = optimal_q(mdp, tol=1e-12)
     return q.max(axis=1, keepdims=True) - q
@@ -258,14 +264,7 @@ def _near_ties(rng: np.random.Generator, draws: int = 400) -> Check:
     rows = []
     for discount in (0.0, 0.5, 0.9, 0.99):
         kernel = random_transitions(rng, 4, 3)
-        smallest = np.array(
-            [
-                np.partition(
-                    _losses(FiniteMDP(kernel, rng.uniform(size=(4, 3)), discount)), 1, axis=1
-                )[:, 1].min()
-                for _ in range(draws)
-            ]
-        )
+        smallest = smallest_gaps(kernel, rng.uniform(size=(draws, 4, 3)), discount)
         rows += [(discount, width, (smallest <= width).mean()) for width in (0.03, 0.05, 0.08)]
     discount, width, share = np.array(rows).T
     columns = {"discount": discount, "width": width}
@@ -284,13 +283,8 @@ def counterexample() -> Counterexample:
     """Rewards of 0 and 1 only, as checkers give them: exact ties are common."""
     rng = np.random.default_rng(0)
     kernel = random_transitions(rng, 4, 3)
-    gaps = [
-        np.partition(
-            _losses(FiniteMDP(kernel, rng.integers(2, size=(4, 3)).astype(float), 0.5)), 1, axis=1
-        )[:, 1].min()
-        for _ in range(200)
-    ]
-    tied = float((np.array(gaps) < 1e-9).mean())
+    gaps = smallest_gaps(kernel, rng.integers(2, size=(200, 4, 3)), 0.5)
+    tied = float((gaps < 1e-9).mean())
     return Counterexample(
         dropped="rewards with a density",
         text="Four states, three actions, rewards 0 or 1 by the toss of a coin: most problems have "
