@@ -170,7 +170,7 @@ def symbolic() -> Derivation:
 def numeric(rng: np.random.Generator, repeats: int = 20) -> tuple[Check, ...]:
     """Random pairs of rewards, pairs that differ by shaping, and branches that change places."""
     rows, shaped, inverted = [], [], []
-    for mdp in random_mdps(rng, repeats):
+    for mdp in (mdp for mdp in random_mdps(rng, repeats) if mdp.n_actions > 1):
         alpha = 10.0 ** rng.uniform(-1, 1)
         change = alpha * 10.0 ** rng.uniform(-2, 1) * rng.normal(size=mdp.rewards.shape)
         norm = shaping_norm(mdp, change)
