@@ -190,6 +190,7 @@ def _random(rng: np.random.Generator, discount: float) -> tuple[float, ...]:
     kernel = weight * shared + (1 - weight) * random_transitions(rng, states, actions)
     mdp = FiniteMDP(kernel, rng.normal(size=(states, actions)), discount)
     change = rng.choice([-1.0, 1.0], size=mdp.rewards.shape)
+    change[0, :2] = 1.0, -1.0  # a constant change would have span 0
     other = mdp.with_rewards(mdp.rewards + change)
     alpha = 10.0 ** rng.uniform(-1, 1)
     spans = [

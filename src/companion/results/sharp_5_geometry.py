@@ -241,14 +241,15 @@ def _linear_programme(mdp: FiniteMDP, start: np.ndarray) -> float:
 
 
 def _soft_slope(mdp: FiniteMDP, start: np.ndarray, direction: np.ndarray, alpha: float) -> float:
-    step = 1e-4
-    values = []
-    for sign in (-1, 1):
-        q = soft_optimal_q(mdp.with_rewards(mdp.rewards + sign * step * direction), alpha, 1e-12)
+    """Derivative of the soft value along a direction, by a difference of fourth order."""
+    step = 2e-3
+    values = {}
+    for k in (-2, -1, 1, 2):
+        q = soft_optimal_q(mdp.with_rewards(mdp.rewards + k * step * direction), alpha, 1e-12)
         policy = softmax_policy(q, alpha)
         entropy = -(policy * np.log(policy)).sum(axis=1)
-        values.append(start @ ((policy * q).sum(axis=1) + alpha * entropy))
-    return float(values[1] - values[0]) / (2 * step)
+        values[k] = start @ ((policy * q).sum(axis=1) + alpha * entropy)
+    return float(8 * (values[1] - values[-1]) - (values[2] - values[-2])) / (12 * step)
 
 
 def _curvature_check(rng: np.random.Generator) -> Check:
