@@ -34,7 +34,7 @@ $$\pi_\beta(y) = \frac{\pi_{\mathrm{ref}}(y)\, e^{R(y)/\beta}}
 also when it is computed token by token with a per-step penalty. Therefore
 $$d_{TV}(\pi_{\beta, R_1}, \pi_{\beta, R_2}) \le \tanh\frac{\mathrm{span}(R_1 - R_2)}{4\beta}$$
 over *whole completions* of any length, the span taken over the completions that have mass under
-$\pi_{\mathrm{ref}}$. Proposition 4.7's constant
+$\pi_{\mathrm{ref}}$: a corollary of fact 1. Proposition 4.7's constant
 $1/(2\beta(1-\gamma))$, which grows without bound as $\gamma \to 1$, is not needed.
 """
 
