@@ -40,7 +40,7 @@ $\mathbf{R} \mapsto A^*_{\mathrm{eff}}(s; \mathbf{R})$ is non-empty, compact-val
 hemi-continuous in every state, in the norm $\max_k \lVert R_k \rVert_\infty$. With $\Delta$ as in
 Lemma 2.5, at the effective reward, the same radius serves:
 $$\max_k \lVert R_k - R_{0,k} \rVert_\infty < \frac{(1-\gamma)\,\Delta}{2} .$$
-A corollary of Lemmas 2.5 and 4.2. The weights must not depend on the rewards.
+The weights must not depend on the rewards.
 """
 
 
@@ -97,7 +97,7 @@ def symbolic() -> Derivation:
                 still_trails,
             ),
         ),
-        scope="the radius for all reals (z3) and by composition (SymPy). The composition of a "
+        scope="a corollary of Lemmas 2.5 and 4.2: the radius for all reals (z3) and by composition (SymPy). The composition of a "
         "continuous map with an upper hemi-continuous correspondence is upper hemi-continuous.",
     )
 
