@@ -98,7 +98,8 @@ def symbolic() -> Derivation:
             ),
         ),
         scope="a corollary of Lemmas 2.5 and 4.2: the radius for all reals (z3) and by "
-        "composition (SymPy). The composition of a continuous map with an upper hemi-continuous correspondence is upper hemi-continuous.",
+        "composition (SymPy). The composition of a continuous map with an upper hemi-continuous "
+        "correspondence is upper hemi-continuous.",
     )
 
 
