@@ -84,10 +84,10 @@ def symbolic() -> Derivation:
     """Flow equations, convexity, the soft gradient and its smoothness, for any size."""
     value, mass = _occupancy_gives_value()
     weights_grow, soft_slope = _soft_gradient()
-    alpha, gap = sympy.symbols("alpha g", positive=True)
+    alpha, actions = sympy.symbols("alpha A", positive=True)
     constant = identity(smoothness(alpha), lemma_c_2.bound(1, alpha))
-    soft = alpha * sympy.log(1 + sympy.exp(-gap / alpha))
-    vanishing = sympy.Limit(soft, alpha, 0, "+")
+    between = _soft_maximum_is_close()
+    vanishing = sympy.Limit(alpha * sympy.log(actions), alpha, 0, "+")
     vanishes = identity(vanishing.doit(), sympy.Integer(0))
     optimal, other, here, step = z3.Reals("optimal other here step")
     subgradient = prove(other >= here + step, optimal == here, other >= optimal + step)
@@ -136,16 +136,18 @@ def symbolic() -> Derivation:
                 (average_stays_within(), at_most_one, constant),
             ),
             Step(
-                "As $\\alpha \\to 0$ the smooth function becomes the support function; for two "
-                "actions with gap $g$ the difference is",
-                sympy.Eq(vanishing, 0, evaluate=False),
-                vanishes,
+                "As $\\alpha \\to 0$ the smooth function becomes the support function: of $A$ "
+                "weights $e^{(q_a - \\max q)/\\alpha}$ none exceeds 1 and one is 1, so the sum is "
+                "between 1 and $A$.",
+                r"0 \le \alpha \log \sum_a e^{q_a/\alpha} - \max_a q_a \le "
+                + tex(vanishing.args[0])
+                + r" \to 0",
+                (*between, vanishes),
             ),
         ),
         scope="all of it for any number of states, actions and policies: values and mass as "
         "identities between products of matrices, derivatives with the sum of weights as a "
-        "function (SymPy); convexity and variance by induction (z3). The last step for two "
-        "actions.",
+        "function (SymPy); convexity, variance and the limit by induction (z3).",
     )
 
 
@@ -187,6 +189,24 @@ def _soft_gradient() -> tuple[Proof, Proof]:
         sympy.Derivative(total, t), total * average / alpha
     )
     return each, identity(slope, average)
+
+
+def _soft_maximum_is_close() -> tuple[Proof, Proof]:
+    """α log Σ e^(q/α) = m + α log S, where S sums weights of at most 1 that start with a 1."""
+    alpha, top, total = sympy.symbols("alpha m S", positive=True)
+    shifted = identity(
+        sympy.expand_log(alpha * sympy.log(sympy.exp(top / alpha) * total)),
+        top + alpha * sympy.log(total),
+    )
+    weight = z3.Real("weight")
+    between = induct(
+        (z3.RealVal(1), z3.RealVal(1)),
+        lambda total, count: (total + weight, count + 1),
+        lambda total, count: z3.And(total >= 1, total <= count),
+        weight > 0,
+        weight <= 1,
+    )
+    return shifted, between
 
 
 def _variance() -> Proof:
