@@ -10,7 +10,7 @@ import numpy as np
 
 from companion.results.base import Check, Counterexample, Derivation, ProofError
 
-NAMES = (
+PAPER = (
     "prop_2_4",
     "lemma_2_5",
     "thm_2_7",
@@ -26,6 +26,11 @@ NAMES = (
     "prop_4_7",
     "lemma_c_1",
     "lemma_c_2",
+)
+"""Module names of the paper's fifteen results, in its order."""
+
+BEYOND = (
+    "remark_4_1",
     "sharp_1_softmax",
     "sharp_2_kl_sequence",
     "sharp_3_cliff_width",
@@ -34,7 +39,10 @@ NAMES = (
     "sharp_6_one_reward",
     "sharp_7_advantage_normalisation",
 )
-"""Module names: the paper's fifteen results in its order, then the seven beyond it."""
+"""Module names of what goes beyond it: a remark of the paper, sharpened, and the facts."""
+
+NAMES = (*PAPER, *BEYOND)
+"""Module names of all results."""
 
 KINDS = ("symbolic", "numeric", "counterexample")
 SEED = 0
@@ -73,7 +81,7 @@ def catalogue() -> list[dict[str, Any]]:
             "item": module.ITEM,
             "title": module.TITLE,
             "chapter": module.CHAPTER,
-            "beyond": name.startswith("sharp_"),
+            "beyond": name in BEYOND,
             "statement": module.STATEMENT.strip(),
             "uses": module.uses,
             "implies": getattr(module, "implies", ()),
