@@ -121,35 +121,35 @@ def numeric(rng: np.random.Generator, repeats: int = 200) -> tuple[Check, ...]:
 
 def _one_tree(rng: np.random.Generator) -> tuple[float, ...]:
     count, prompts = int(rng.integers(1, 5)), int(rng.integers(1, 4))
-    shape = {"vocabulary": range(int(rng.integers(2, 4))), "depth": int(rng.integers(1, 5))}
-    shape |= {"discount": float(rng.choice([0.5, 0.9, 1.0]))}
+    tokens, depth = range(int(rng.integers(2, 4))), int(rng.integers(1, 5))
+    discount = float(rng.choice([0.5, 0.9, 1.0]))
     classes = rng.dirichlet(np.ones(count))
     drawn = rng.dirichlet(np.ones(prompts), size=count)  # D_k(x), (K, X)
     router = np.array(weights(list(classes), list(drawn)))  # w_k(x), (K, X)
-    zero = TokenTree(**shape)
     best = reached = effective = direct = regrouped = 0.0
     for x in range(prompts):
-        # Rewards (K, prefixes, tokens) of each level; none is a function of another.
-        levels = [rng.normal(size=(count, *zero.shape(t))) for t in range(zero.depth)]
+        shapes = [TokenTree(tokens, depth).shape(t) for t in range(depth)]
+        levels = [rng.normal(size=(count, *shape)) for shape in shapes]  # R_k, class by class
         paid = np.array(
             [
-                TokenTree(rewards=[r[k] for r in levels], **shape).completion_returns()
+                TokenTree(tokens, depth, [r[k] for r in levels], discount).completion_returns()
                 for k in range(count)
             ]
         )
-        joint = (classes * drawn[:, x]) @ paid  # what each completion adds to the objective
-        tree = TokenTree(rewards=[np.tensordot(router[:, x], r, 1) for r in levels], **shape)
+        chances = classes * drawn[:, x]
+        joint = chances @ paid  # what each completion adds to the objective
+        mixed = [np.tensordot(router[:, x], r, 1) for r in levels]
+        tree = TokenTree(tokens, depth, mixed, discount)
         q = tree.optimal_q()
-        chosen = [greedy_policy(level) for level in q]
+        chosen = tree.completion_probabilities([greedy_policy(level) for level in q])
         other = tree.completion_probabilities(
-            [rng.dirichlet(np.ones(level.shape[1]), size=level.shape[0]) for level in q]
+            [rng.dirichlet(np.ones(actions), size=prefixes) for prefixes, actions in shapes]
         )
-        chance = classes @ drawn[:, x]
         best += joint.max()
-        reached += joint @ tree.completion_probabilities(chosen)
-        effective += chance * q[0].max()
+        reached += joint @ chosen
+        effective += chances.sum() * q[0].max()
         direct += joint @ other
-        regrouped += chance * (tree.completion_returns() @ other)
+        regrouped += chances.sum() * (tree.completion_returns() @ other)
     equal = weights(list(classes), [drawn[0, 0]] * count)[0]
     return count, prompts, best, reached, effective, direct, regrouped, equal, classes[0]
 
