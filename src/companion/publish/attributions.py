@@ -9,7 +9,7 @@ code, where a computed part reads ``{}``.
 import ast
 import csv
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,15 +25,13 @@ VERDICTS = {
     "label": "names, credits or links the paper",
 }
 
-_PAPER = re.compile(r"\b[Tt]he paper\b|\bpaper(?:'|’)s\b|xu2025policycliff")
-_SECTION = re.compile(
-    r"(?:§|\b[Ss]ections?) ?\d|\b(?:Prop|Thm|Fig)\. ?\d"
-    r"|\b(?:Propositions?|Theorem|Lemmas?|Remarks?|Table|Figure|Appendix|Assumption) [\dA-D]"
-    r"|\b[Ii]ntroduction\b|\b[Cc]onclusion\b"
+_PAPER = re.compile(
+    r"\b[Tt]he paper\b|\bpaper(?:'|’)s\b|xu2025policycliff"
+    r"|§ ?\d|\b(?:Remark|Assumption|Table|Fig\.) \d|\bAppendix [A-D]\b"
 )
 _CELL = re.compile(r"^```\{code-cell\}.*?\n(?P<code>.*?)^```$", re.MULTILINE | re.DOTALL)
 _OPTIONS = re.compile(r"\A(?::.*\n|\s*\n)+")
-_END = re.compile(r"(?<=[.!?:])[*_]*\s+(?=[*_\[(“\"`]*[A-Z{])")
+_END = re.compile(r"(?<=[.!?:])[*_]*\s+(?=[*_\[(“\"`]*[A-Z{§$])")
 
 
 @dataclass(frozen=True)
@@ -44,23 +42,90 @@ class Attribution:
     sentence: str
     paragraph: str
 
-    @property
-    def located(self) -> bool:
-        """Whether its paragraph names a section or a numbered item."""
-        return bool(_SECTION.search(self.paragraph))
+    def names(self, section: str) -> bool:
+        """Whether its paragraph names a section or item, by number ("§5.6", "Remark 2.6")."""
+        return bool(re.search(rf"\b{re.escape(section.split()[-1].strip('§'))}\b", self.paragraph))
+
+
+@dataclass(frozen=True)
+class Reading:
+    """A row of the table: what a person found on reading a sentence beside the paper."""
+
+    section: str
+    verdict: str
+
+
+def texts(root: Path) -> list[Path]:
+    """The files of a checkout that a reader of the book sees text of."""
+    pages = ("notebooks/*.md", "book/*.md", "README.md", "data/README.md")
+    patterns = (*pages, "src/companion/results/*.py")
+    return [path for pattern in patterns for path in sorted(root.glob(pattern))]
 
 
 def attributions(root: Path, path: Path) -> list[Attribution]:
-    """The sentences of a file (Markdown or Python) of a checkout that name the paper."""
+    """The sentences of a file (Markdown or Python) of a checkout that name the paper.
+
+    What an erratum says of the text is about the paper in every sentence.
+    """
     text = path.read_text()
-    paragraphs = _strings(text) if path.suffix == ".py" else _paragraphs(text)
     file = path.relative_to(root).as_posix()
-    return [
+    found = [
         Attribution(file, sentence, paragraph)
-        for paragraph in paragraphs
+        for paragraph in (_strings(text) if path.suffix == ".py" else _paragraphs(text))
         for sentence in _END.split(paragraph)
         if _PAPER.search(sentence)
     ]
+    if path.name == "errata.py":
+        found += [
+            Attribution(file, sentence, paragraph)
+            for paragraph in _errata(text)
+            for sentence in _END.split(paragraph)
+            if not _PAPER.search(sentence)
+        ]
+    return found
+
+
+def read_table(root: Path) -> dict[tuple[str, str], Reading]:
+    """The readings of a checkout's sentences, by file and sentence.
+
+    Raises:
+        CompanionError: for a row without a section or with a verdict that there is not.
+    """
+    readings = {}
+    with (root / TABLE).open(newline="") as file:
+        for number, row in enumerate(csv.DictReader(file), start=2):
+            if not row["section"]:
+                raise CompanionError(
+                    f"{TABLE.as_posix()}:{number}: no section; write {WHOLE!r} where there is none"
+                )
+            if row["verdict"] not in VERDICTS:
+                raise CompanionError(
+                    f"{TABLE.as_posix()}:{number}: verdict {row['verdict']!r} is none of "
+                    f"{', '.join(VERDICTS)}"
+                )
+            readings[row["file"], row["sentence"]] = Reading(row["section"], row["verdict"])
+    return readings
+
+
+def refuse_unplaced(root: Path, paths: Iterable[Path]) -> None:
+    """Refuse chapters and pages that say what the paper says and not where.
+
+    A checkout without the table has nothing to hold its sentences against.
+
+    Raises:
+        CompanionError: naming the file and the first such sentence, or a bad row of the table.
+    """
+    if not (root / TABLE).exists():
+        return
+    readings = read_table(root)
+    for found in (a for path in paths for a in attributions(root, path)):
+        reading = readings.get((found.file, found.sentence))
+        if reading is None or reading.verdict != "stated" or reading.section == WHOLE:
+            continue
+        if not found.names(reading.section):
+            raise CompanionError(
+                f"{found.file}: cites the paper without its {reading.section}: {found.sentence}"
+            )
 
 
 def _paragraphs(text: str) -> Iterator[str]:
@@ -74,26 +139,30 @@ def _paragraphs(text: str) -> Iterator[str]:
 
 
 def _strings(code: str) -> Iterator[str]:
-    """The strings of Python code that can be text; docstrings and file names are not."""
-    tree = ast.parse(code)
-    documented = (ast.Module, ast.FunctionDef, ast.ClassDef)
-    skip = {
-        id(node.body[0].value)
-        for node in ast.walk(tree)
-        if isinstance(node, documented) and node.body and isinstance(node.body[0], ast.Expr)
-    }
-    inside: set[int] = set()
-    for node in ast.walk(tree):
-        if isinstance(node, ast.JoinedStr):
-            inside |= {id(part) for part in node.values}
-    for node in ast.walk(tree):
-        if id(node) in skip or id(node) in inside:
-            continue
-        if isinstance(node, ast.JoinedStr):
-            parts = (p.value if isinstance(p, ast.Constant) else "{}" for p in node.values)
-            yield from map(_flat, re.split(r"\n\s*\n", "".join(map(str, parts))))
-        elif isinstance(node, ast.Constant) and isinstance(node.value, str) and " " in node.value:
-            yield from map(_flat, re.split(r"\n\s*\n", node.value))
+    """Paragraphs of the strings in Python code; docstrings are not for readers of the book."""
+    nodes = list(ast.walk(ast.parse(code)))
+    skip = {id(node.value) for node in nodes if isinstance(node, ast.Expr)}
+    skip |= {id(part) for node in nodes if isinstance(node, ast.JoinedStr) for part in node.values}
+    for node in nodes:
+        text = "" if id(node) in skip else _text(node)
+        if " " in text:  # else a name
+            yield from map(_flat, re.split(r"\n\s*\n", text))
+
+
+def _text(node: ast.AST) -> str:
+    """The text of a string or f-string, "{}" for each computed part; of all else none."""
+    if isinstance(node, ast.JoinedStr):
+        return "".join(
+            _text(part) if isinstance(part, ast.Constant) else "{}" for part in node.values
+        )
+    return node.value if isinstance(node, ast.Constant) and isinstance(node.value, str) else ""
+
+
+def _errata(code: str) -> Iterator[str]:
+    """What each erratum says of the text: the sixth of its arguments."""
+    for node in ast.walk(ast.parse(code)):
+        if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "Erratum":
+            yield _flat(ast.literal_eval(node.args[5]))
 
 
 def _flat(text: str) -> str:

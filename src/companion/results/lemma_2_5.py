@@ -51,7 +51,7 @@ the optimal set.
 
 *One side only.* Lemma 2.5 of the paper gives the compact sets the topology of the Hausdorff metric.
 What it claims in it, and proves, is the upper half. Remark 2.6 adds that the lower half need not
-hold: were both to hold, which is continuity in the Hausdorff metric, there would be no cliff.
+hold. (Were both to hold, which is continuity in the Hausdorff metric, there would be no cliff.)
 """
 
 
