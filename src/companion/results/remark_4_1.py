@@ -57,8 +57,7 @@ def symbolic() -> Derivation:
     for a, b, w, g in zip(p, d, posterior, returns, strict=True):
         identity(a * b * g, drawn * (w * g))
     identity(sum(posterior), sympy.Integer(1))
-    same = weights(p, [d[0]] * 3)
-    for a, w in zip(p, same, strict=True):
+    for a, w in zip(p, weights(p, [d[0]] * 3), strict=True):
         identity(w, a / sum(p))
 
     chance, value, better, rest, other = z3.Reals("chance value better rest other")
@@ -96,8 +95,8 @@ def symbolic() -> Derivation:
             ),
             Step(
                 "With equal distributions of prompts the weights are the constants of the paper's "
-                "remark.",
-                rf"D_1 = D_2 = D_3 \implies w_1 = {tex(same[0])} = p_1",
+                "remark, as the $p_k$ sum to one.",
+                rf"D_1 = D_2 = D_3 \implies w_1(x) = {tex(p[0] / sum(p))} = p_1",
             ),
         ),
         scope="the regrouping and the equal case for three classes (SymPy); the step for the "
