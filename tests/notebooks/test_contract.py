@@ -77,6 +77,8 @@ def test_no_measured_number_is_typed_into_prose(path):
     """Decimal fractions come from a computation; section numbers and links do not count."""
     prose = "\n".join(cell.source for cell in cells(path, "markdown"))
     prose = re.sub(r"\$[^$]*\$|`[^`]*`|\([^)]*\)", " ", prose)
-    sections = r"(?:Props?\.?|Propositions?|Lemmas?|Thms?\.?|Theorems?|sections?|§|and|,)\s*"
+    sections = (
+        r"(?:Props?\.?|Propositions?|Lemmas?|Remarks?|Thms?\.?|Theorems?|sections?|§|and|,)\s*"
+    )
     prose = re.sub(rf"{sections}[0-9C]+\.[0-9.]+", " ", prose)
     assert re.findall(r"\b\d+\.\d+\b|\b\d+ ?%", prose) == []

@@ -11,6 +11,7 @@ from typing import Any
 import yaml
 
 from companion.errors import CompanionError
+from companion.publish.attributions import refuse_unplaced
 from companion.publish.cache import Cache, chapter_key, place
 from companion.publish.execute import Job, execute_all
 from companion.publish.memory import PeakMemory
@@ -66,10 +67,13 @@ def build(
 
     Raises:
         CompanionError: for anything the user can mend: names, parameters, data, folders, a
-            notebook that raises (reported in full on standard error first), a site with warnings.
+            notebook that raises (reported in full on standard error first), a site with warnings, a
+            sentence that cites the paper without its section.
     """
     started = time.monotonic()
     jobs = assign(project.chapters(names), parameters or {})
+    pages = [] if names else sorted(project.book.glob("*.md"))
+    refuse_unplaced(project.root, [*(job.chapter.path for job in jobs), *pages])
     cache = Cache(cache_folder or project.root / ".companion" / "cache")
     with PeakMemory() as memory:
         missing = [job for job in jobs if cache.entry(job.key) is None]

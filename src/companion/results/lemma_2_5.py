@@ -48,8 +48,9 @@ $$\lVert R - R_0 \rVert_\infty < \frac{(1-\gamma)\,\Delta}{2},$$
 and no larger radius will do in general. With finite $A$, taking $U = A^*(s; R_0)$: no action enters
 the optimal set.
 
-*Read with care.* The paper mentions the Hausdorff metric. Upper hemi-continuity is the weaker,
-one-sided notion; continuity in the Hausdorff metric would exclude the cliff.
+*One side only.* Lemma 2.5 of the paper gives the compact sets the topology of the Hausdorff metric.
+What it claims in it, and proves, is the upper half. Remark 2.6 adds that the lower half need not
+hold. (Were both to hold, which is continuity in the Hausdorff metric, there would be no cliff.)
 """
 
 

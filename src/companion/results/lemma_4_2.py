@@ -31,8 +31,9 @@ $\sum_k w_k(s) = 1$, not depending on the rewards, and
 $R_{\mathrm{eff}}(s, a) = \sum_k w_k(s) R_k(s, a)$. Then $R_{\mathrm{eff}}$ is continuous if every
 $R_k$ is, and
 $$\lVert R_{\mathrm{eff}} - R'_{\mathrm{eff}} \rVert_\infty
-\le \max_k \lVert R_k - R'_k \rVert_\infty ,$$
-with equality if all $R_k$ move by the same function.
+\le \max_k \lVert R_k - R'_k \rVert_\infty .$$
+
+*Sharpness (ours).* Equality holds if all $R_k$ move by the same function.
 """
 
 

@@ -37,10 +37,12 @@ uses: tuple[str, ...] = ("lemma_2_5", "prop_4_3", "lemma_4_2")
 STATEMENT = r"""
 In the setting of Lemma 2.5 with fixed continuous weights as in Lemma 4.2, the correspondence
 $\mathbf{R} \mapsto A^*_{\mathrm{eff}}(s; \mathbf{R})$ is non-empty, compact-valued and upper
-hemi-continuous in every state, in the norm $\max_k \lVert R_k \rVert_\infty$. With $\Delta$ as in
-Lemma 2.5, at the effective reward, the same radius serves:
+hemi-continuous in every state, in the norm $\max_k \lVert R_k \rVert_\infty$. The weights must not
+depend on the rewards.
+
+*Quantitative form (ours).* With $\Delta$ as in Lemma 2.5, at the effective reward, the same radius
+serves:
 $$\max_k \lVert R_k - R_{0,k} \rVert_\infty < \frac{(1-\gamma)\,\Delta}{2} .$$
-The weights must not depend on the rewards.
 """
 
 

@@ -28,7 +28,7 @@ $$\varphi_\delta(s, a) = \max\{0,\ 1 - d((s, a), c) / \delta\}$$
 is continuous (Lipschitz with constant $1/\delta$), takes values in $[0, 1]$, is $1$ at $c$ and
 **strictly** below $1$ everywhere else.
 
-*Mended hypothesis.* The lemma leaves $\delta$ free. It vanishes at the other optimal pairs, which
+*Choosing $\delta$.* The lemma leaves it free. The tent vanishes at the other optimal pairs, which
 the proof of Proposition 2.9 asks for, exactly when $\delta$ is at most their distance from $c$;
 such a $\delta$ exists if there are finitely many of them. Strictness, which we add, needs no such
 choice and is all that Propositions 2.9 and 3.2 really use.

@@ -31,11 +31,9 @@ For finitely many actions, a temperature $\alpha > 0$ and $\pi(x) = \mathrm{soft
 $$\lVert \pi(x) - \pi(y) \rVert_1 \le \frac{1}{\alpha} \lVert x - y \rVert_\infty
 \qquad \text{for all } x, y \in \mathbb{R}^d .$$
 
-*Read with care.* The constant is the best one, but it is approached only: at points where some set
-of actions has mass exactly $1/2$, and in the limit of a vanishing step. (The paper's proof says of
-its bound on the Jacobian that it "is tight and holds for any $x$": it holds for any $x$, and at
-most points the norm is smaller.) For a step of finite size the sharp bound is the hyperbolic
-tangent of fact 1.
+*Sharpness.* The constant is the best one, as the paper's proof of Lemma C.2 says. It is approached
+at points where some set of actions has mass exactly $1/2$, in the limit of a vanishing step. For a
+step of finite size the sharp bound is the hyperbolic tangent of fact 1 (ours).
 """
 
 

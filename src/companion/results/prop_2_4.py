@@ -32,8 +32,9 @@ Let $S$, $A$ be compact metric spaces, $P$ a Feller kernel and $\gamma \in [0, 1
 continuous rewards $R_1, R_2$,
 $$\lVert Q^*_{R_1} - Q^*_{R_2} \rVert_\infty \le 
 \frac{\lVert R_1 - R_2 \rVert_\infty}{1 - \gamma}.$$
-The constant is the best possible: adding a constant $c$ to every reward moves every $Q$ by exactly
-$c/(1-\gamma)$.
+
+*Sharpness (ours).* The constant is the best possible: adding a constant $c$ to every reward moves
+every $Q$ by exactly $c/(1-\gamma)$.
 """
 
 

@@ -47,15 +47,17 @@ EPSILONS = 10.0 ** -np.arange(1, 7)
 STATEMENT = r"""
 Let $S$, $A$ be compact metric, $P$ Feller, $\gamma \in [0, 1)$, and let $R_0$ have at least two
 optimal actions in some state $s_0$. Let $M$ pick, for every reward $R$, a deterministic policy
-with $M(R)(s) \in A^*(s; R)$. Then $M$ is discontinuous at $R_0$, whatever the selection rule: if
+with $M(R)(s) \in A^*(s; R)$. Then $M$ is discontinuous at $R_0$ in the topology of pointwise
+convergence (policies converge if their actions do in every state), whatever the selection rule: if
 $a_1 = M(R_0)(s_0)$ and $a_2 \ne a_1$ is another optimal action, then for every $\varepsilon > 0$
 there is a reward $R_\varepsilon$ with
 $$\lVert R_\varepsilon - R_0 \rVert_\infty \le (1 + \gamma)\,\varepsilon, \qquad
 A^*(s_0; R_\varepsilon) = \{a_2\}.$$
 
-*Two hypotheses less.* The paper asks that $A^*(s_0; R_0)$ be finite and that the bump vanish at
-the other optimal actions. Neither is needed: the bump of Lemma C.1 is strictly below 1 away from
-its centre, for every $\delta > 0$.
+*One hypothesis less (ours).* Proposition 2.9 of the paper asks that $A^*(s_0; R_0)$ be finite, and
+its proof then takes a bump that vanishes at the other optimal actions. The bump of Lemma C.1 is
+strictly below 1 away from its centre, for every $\delta > 0$, and that is enough: $A^*(s_0; R_0)$
+may be infinite.
 
 *A sharper constant (beyond the paper).* A bump is non-negative, hence
 $-\gamma\varepsilon \le R_\varepsilon - R_0 \le \varepsilon$ and

@@ -1,4 +1,4 @@
-"""Proposition 3.2: a tie-breaker as small as you like makes one optimal action beat another."""
+"""Proposition 3.2: some tie-breaker as small as you like makes one optimal action beat another."""
 
 from typing import Any
 
@@ -22,20 +22,25 @@ from companion.results.samples import DISCOUNTS, tied_mdp, tilt, two_branches
 from companion.theory import inverse_bellman, optimal_q, stability_radius
 
 ITEM = "Proposition 3.2"
-TITLE = "The tie-breaker: any small extra reward can decide"
+TITLE = "The tie-breaker: some extra reward, as small as you like, decides"
 CHAPTER = 6
 uses: tuple[str, ...] = ("prop_2_9", "lemma_c_1")
 
 STATEMENT = r"""
 In the setting of Proposition 2.9 let $a_1 \ne a_2$ both be optimal in $s_0$ at $R_0$ (there may be
-infinitely many optimal actions). For every $\varepsilon > 0$ there is a reward $R'$ with
+infinitely many optimal actions). For every $\varepsilon > 0$ there is some reward $R'$ with
 $$\lVert R' - R_0 \rVert_\infty \le \varepsilon, \qquad
 Q^*_{R'}(s_0, a_2) - Q^*_{R'}(s_0, a_1) = \frac{\varepsilon}{1+\gamma} > 0 .$$
 
-*Mended proof.* The paper takes over a bump that vanishes at all other optimal actions, which needs
-finitely many of them, a hypothesis this proposition does not make. Here the bump has
-$\delta = d(a_1, a_2)$: it vanishes at $a_1$, which is all that is asked. With any other $\delta$
-the lead is $\varepsilon\,(1 - \varphi_\delta(a_1))/(1+\gamma)$, still positive.
+*What it does not say.* That $R'$ exists is all: a given small extra reward need not decide anything
+(the same constant added everywhere decides nothing), and $a_2$ is ranked above $a_1$ alone, not
+above every other optimal action.
+
+*Mended proof.* The paper's proof of Proposition 3.2 takes over a bump that vanishes at all other
+optimal actions. There is one if $a_2$ is isolated among them, as it is if they are finitely many,
+which this proposition does not assume. Here the bump has $\delta = d(a_1, a_2)$: it vanishes at
+$a_1$, which is all that is asked. With any other $\delta$ the lead is
+$\varepsilon\,(1 - \varphi_\delta(a_1))/(1+\gamma)$, still positive.
 
 *A sharper constant (beyond the paper).* Since a bump only raises $Q$, the height $\varepsilon$
 itself keeps $R'$ within $\varepsilon$ of $R_0$: the factor $1/(1+\gamma)$ can be dropped.

@@ -38,7 +38,7 @@ optimal action at $\mathbf{R}_0$ be unique in every state. Then every determinis
 effective optimal actions is continuous at $\mathbf{R}_0$ (pointwise convergence; the norm of a
 tuple is the largest of its sup norms). With finite $S$ and $A$ it is constant nearby.
 
-*Mended hypothesis.* As in Theorem 2.7, uniqueness at $\mathbf{R}_0$ alone is enough.
+*Weaker hypothesis (ours).* As in Theorem 2.7, uniqueness at $\mathbf{R}_0$ alone is enough.
 
 *How fast (ours).* With a loss of at least $\kappa t^2$ at distance $t$ from the optimal action, it
 moves by at most $\sqrt{2 \max_k \lVert R_k - R_{0,k} \rVert_\infty / (\kappa(1-\gamma))}$.

@@ -37,12 +37,13 @@ uses: tuple[str, ...] = ("prop_2_9", "prop_2_10", "lemma_4_2")
 STATEMENT = r"""
 In the setting of Proposition 2.9 with fixed continuous weights as in Lemma 4.2, let
 $A^*_{\mathrm{eff}}(s_0; \mathbf{R}_0)$ be finite with $m \ge 2$ actions. Then (1) every
-deterministic selection of effective optimal actions, and (2) the uniform selection in total
-variation, is discontinuous at $\mathbf{R}_0$: for every $\varepsilon > 0$ some tuple with
+deterministic selection of effective optimal actions, in the topology of pointwise convergence, and
+(2) the uniform selection, in total variation, is discontinuous at $\mathbf{R}_0$: for every
+$\varepsilon > 0$ some tuple with
 $$\max_k \lVert R_{\varepsilon, k} - R_{0, k} \rVert_\infty \le (1+\gamma)\,\varepsilon$$
-leaves $a_2$ as the only effective optimal action in $s_0$. The jump in (2) is $(m-1)/m$. Finiteness
-is needed for (2) only.
+leaves $a_2$ as the only effective optimal action in $s_0$.
 
+*Ours.* The jump in (2) is $(m-1)/m$, as in Proposition 2.10, and finiteness is needed for (2) only.
 All rewards of the tuple move by the same function; fact 6 shows that moving one of them is enough.
 """
 

@@ -47,9 +47,11 @@ every state
 $$d_{TV}\bigl(\pi_{\mathbf{R}_1}(\cdot \mid s), \pi_{\mathbf{R}_2}(\cdot \mid s)\bigr)
 \le \frac{\max_k \lVert R_{1,k} - R_{2,k} \rVert_\infty}{2 \alpha (1 - \gamma)} .$$
 
-*Mended hypothesis.* The paper sums over $a'$, so $A$ must be finite (or carry a reference measure);
-compactness is not enough. The constant is the best one, approached for small changes, and it grows
-without bound as $\gamma \to 1$: fact 2 is the bound for that case.
+*Mended hypothesis.* Proposition 4.7 of the paper sums over $a'$, and its proof counts the actions,
+so $A$ must be finite (or carry a reference measure); compactness is not enough.
+
+*Sharpness and scope (ours).* The constant is the best one, approached for small changes. It grows
+without bound as $\gamma \to 1$, a case outside the proposition: fact 2 is a bound there.
 """
 
 

@@ -30,6 +30,7 @@ PAPER = (
 """Module names of the paper's fifteen results, in its order."""
 
 BEYOND = (
+    "remark_4_1",
     "sharp_1_softmax",
     "sharp_2_kl_sequence",
     "sharp_3_cliff_width",
@@ -45,7 +46,7 @@ BEYOND = (
     "sharp_13_collapse",
     "sharp_14_continuity",
 )
-"""Module names of what goes beyond it."""
+"""Module names of what goes beyond it: a remark of the paper, sharpened, and the facts."""
 
 NAMES = (*PAPER, *BEYOND)
 """Module names of all results."""

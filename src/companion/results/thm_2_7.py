@@ -38,10 +38,10 @@ Let $S$, $A$ be compact metric, $P$ Feller, $\gamma \in [0, 1)$, and let $A^*(s;
 in every state. Then every map $M$ with $M(R)(s) \in A^*(s; R)$ is continuous at $R_0$ in the
 topology of pointwise convergence.
 
-*Mended hypothesis.* The paper asks for uniqueness at all rewards near $R_0$ and concludes
-continuity at $R_0$. Uniqueness at $R_0$ alone gives that conclusion, for every selection. With
-finite $S$ and $A$ it gives the neighbourhood as well, and more: the policy is *constant* within
-$(1-\gamma)\Delta/2$ of $R_0$, where $\Delta$ is the smallest action gap (fact 4).
+*Weaker hypothesis (ours).* Theorem 2.7 of the paper asks for uniqueness at all rewards near $R_0$
+and concludes continuity at $R_0$. Uniqueness at $R_0$ alone gives that conclusion, for every
+selection. With finite $S$ and $A$ it gives the neighbourhood as well, and more: the policy is
+*constant* within $(1-\gamma)\Delta/2$ of $R_0$, where $\Delta$ is the smallest action gap (fact 4).
 
 *How fast (ours).* If every action at distance $t$ or more from $a^*(s)$ loses at least
 $\kappa t^2$, the optimal action moves by at most $\sqrt{2 \lVert R - R_0 \rVert_\infty /
