@@ -25,7 +25,8 @@ def make_project():
         shutil.copytree(ROOT / "book" / "static", folder / "book" / "static")
         (folder / "node_modules").symlink_to(ROOT / "node_modules")
         (folder / ".companion").mkdir()
-        (folder / ".companion" / "vendor").symlink_to(ROOT / ".companion" / "vendor")
+        for name in ("vendor", "vendor.sha256"):
+            (folder / ".companion" / name).symlink_to(ROOT / ".companion" / name)
         return Project(folder)
 
     return make
