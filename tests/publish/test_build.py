@@ -1,11 +1,10 @@
 """Building a tiny book: what is executed, what is reused, and what a failure leaves behind."""
 
-import os
 import subprocess
 import sys
 
 import pytest
-from tiny_book import add_chapter, edit
+from tiny_book import add_chapter, command, edit
 
 from companion.errors import CompanionError
 from companion.publish import build as module
@@ -15,13 +14,6 @@ from companion.publish.build import build, parse_parameters
 def tree(folder):
     files = (path for path in sorted(folder.rglob("*")) if path.is_file())
     return {path.relative_to(folder).as_posix(): path.read_bytes() for path in files}
-
-
-def command(project, *arguments, **environment):
-    call = [sys.executable, "-m", "companion.cli", "build", *arguments]
-    return subprocess.run(
-        call, cwd=project.root, env=os.environ | environment, capture_output=True, text=True
-    )
 
 
 def good_site(project):

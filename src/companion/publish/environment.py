@@ -14,13 +14,14 @@ from pathlib import Path
 from companion.publish.checksums import combined, sha256
 
 # What a process needs to find programs, folders, graphics cards and the network.
-_KEPT = (
-    "PATH HOME USER LOGNAME SHELL TMPDIR TEMP TMP "
-    "LD_LIBRARY_PATH DYLD_LIBRARY_PATH CUDA_VISIBLE_DEVICES NVIDIA_VISIBLE_DEVICES "
-    "HF_HOME HF_HUB_CACHE XDG_CACHE_HOME "
-    "HTTP_PROXY HTTPS_PROXY NO_PROXY http_proxy https_proxy no_proxy SSL_CERT_FILE SSL_CERT_DIR "
-    "SYSTEMROOT SYSTEMDRIVE WINDIR COMSPEC PATHEXT APPDATA LOCALAPPDATA PROGRAMDATA USERPROFILE"
-).split()
+_KEPT = [
+    *("PATH", "HOME", "USER", "LOGNAME", "SHELL", "TMPDIR", "TEMP", "TMP"),
+    *("LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "CUDA_VISIBLE_DEVICES", "NVIDIA_VISIBLE_DEVICES"),
+    *("HF_HOME", "HF_HUB_CACHE", "XDG_CACHE_HOME", "SSL_CERT_FILE", "SSL_CERT_DIR"),
+    *("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy"),
+    *("SYSTEMROOT", "SYSTEMDRIVE", "WINDIR", "COMSPEC", "PATHEXT"),  # Windows
+    *("APPDATA", "LOCALAPPDATA", "PROGRAMDATA", "USERPROFILE"),
+]
 _STEADY = {
     "LC_ALL": "C.UTF-8",
     "TZ": "UTC",

@@ -229,7 +229,7 @@ class Chapter:
         """The unexecuted notebook.
 
         Raises:
-            CompanionError: if jupytext cannot read the file, or its front matter is not strict YAML.
+            CompanionError: if the file is not a MyST notebook with a mapping as front matter.
         """
         try:
             text = self.path.read_text(encoding="utf-8")

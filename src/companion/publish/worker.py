@@ -2,8 +2,8 @@
 
 ``python -m companion.publish.worker INPUT OUTPUT PARAMETERS`` (the last as JSON) writes one JSON
 object a line to what was its standard output: ``{"done": i, "of": n}`` after each cell, and at the
-end ``{"ended": true}`` or ``{"failed": {"cell": i, "source": …, "traceback": …}}``. Nothing else can
-be written there: file descriptor 1 leads to standard error before any child is started.
+end ``{"ended": true}`` or ``{"failed": {"cell": i, "source": …, "traceback": …}}``. Nothing else
+can be written there: file descriptor 1 leads to standard error before any child is started.
 
 The parent holds the other end of standard input; when that closes, the worker ends its kernel and
 itself.
