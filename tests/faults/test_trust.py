@@ -55,11 +55,10 @@ def test_a_damaged_cache_entry_is_executed_again(copy, damage):
 
 
 def test_what_lies_in_the_book_folder_is_not_trusted(copy):
-    assert command(project, "--no-site").returncode == 0
-    edit(project.executed / "01_tiny.ipynb", "**4**", "**5**")
-    add_chapter(project, "02_second", "1 + 1")
-    assert command(project, "02_second", "--no-site").returncode == 0
-    assert RIGHT in (project.executed / "01_tiny.ipynb").read_text()
+    edit(copy.executed / "01_tiny.ipynb", "**4**", "**5**")
+    add_chapter(copy, "02_second", "1 + 1")
+    assert command(copy, "02_second", "--no-site").returncode == 0
+    assert RIGHT in (copy.executed / "01_tiny.ipynb").read_text()
 
 
 def test_a_figure_that_contradicts_its_sidecar_is_not_stored(project):
