@@ -77,7 +77,7 @@ import os
 import matplotlib
 
 print(matplotlib.rcParams["text.usetex"], matplotlib.rcParams["axes.linewidth"])
-print(os.environ["OMP_NUM_THREADS"], os.environ.get("PYTHONWARNINGS"), os.environ["TZ"])
+print(os.environ["OMP_NUM_THREADS"], os.environ.get("PYTHONWARNINGS"), os.environ.get("TZ"))
 print(getattr(builtins, "planted", None))
 1
 2

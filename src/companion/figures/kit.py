@@ -47,7 +47,8 @@ class SavedFigure:
         source = (self.folder / f"{self.id}.svg").as_posix()
         colons = ":" * max(3, 1 + max(map(len, re.findall(":+", self.caption)), default=0))
         myst = (
-            f"{colons}{{figure}} {source}\n:name: fig-{self.id}\n:alt: {self.alt}\n\n"
+            f"{colons}{{figure}} {source}\n:name: fig-{self.id}\n"
+            f":alt: {json.dumps(self.alt, ensure_ascii=False)}\n\n"
             f"{self.caption}\n{colons}"
         )
         png = base64.b64encode((self.folder / f"{self.id}.png").read_bytes()).decode()

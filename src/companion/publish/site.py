@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -16,6 +17,8 @@ from companion.publish.checksums import checksums, combined
 from companion.publish.environment import clean_environment, machine
 from companion.publish.project import PACKAGE, Project
 
+# Sphinx's own, and what our extension refuses.
+_COMPLAINT = re.compile(r"WARNING|ERROR|^(?:Key|Value)Error: ")
 _JUPYTER_BOOK = (
     "from companion.processes import follow_parent; follow_parent();"
     "from jupyter_book.cli.main import main; main()"
@@ -102,9 +105,9 @@ def _jupyter_book(project: Project, staging: Path) -> Path:
     html = staging / "_build" / "html"
     if code or not (html / "index.html").exists():
         lines = [line for line in log.read_text(errors="replace").splitlines() if line.strip()]
-        marked = [line for line in lines if "WARNING" in line or "ERROR" in line] or lines[-20:]
+        marked = [line for line in lines if _COMPLAINT.search(line)] or lines[-20:]
         print("\n".join(marked), file=sys.stderr)
-        raise CompanionError(f"the site was not built: {len(marked)} warnings, see {log}")
+        raise CompanionError(f"the site was not built: {len(marked)} complaints, see {log}")
     return html
 
 
