@@ -1,10 +1,12 @@
 """Installing and checking out, interrupted or under a user's own settings."""
 
 import importlib.util
+import io
 import os
 import shutil
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -12,12 +14,17 @@ import pytest
 ROOT = Path(__file__).parents[2]
 
 
-@pytest.fixture
-def noxfile(tmp_path, monkeypatch):
-    """The real noxfile with an environment of our own."""
+@pytest.fixture(scope="module")
+def module():
     spec = importlib.util.spec_from_file_location("noxfile", ROOT / "noxfile.py")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture
+def noxfile(module, tmp_path, monkeypatch):
+    """The real noxfile with an environment of our own."""
     monkeypatch.setattr(module, "ENVIRONMENT", tmp_path / "environment")
     (tmp_path / "environment").mkdir()
     return module
@@ -59,10 +66,9 @@ def test_an_unchanged_environment_is_left_alone(noxfile):
 
 
 def test_only_torch_is_looked_for_on_its_own_index(noxfile, monkeypatch):
-    monkeypatch.setattr(noxfile, "cpu_torch", noxfile.cpu_torch)
     monkeypatch.setattr(noxfile.shutil, "which", lambda name: None)
     monkeypatch.setattr(noxfile.sys, "platform", "linux")
-    monkeypatch.setattr(noxfile.urllib.request, "urlopen", lambda *_, **__: open(os.devnull))
+    monkeypatch.setattr(noxfile.urllib.request, "urlopen", lambda *_, **__: io.BytesIO())
     session = Session()
     noxfile.environment(session)
     lines = [" ".join(command) for command, _ in session.calls]
@@ -101,9 +107,6 @@ def test_the_first_command_under_pip_user(tmp_path):
 
 def wheel():
     """The smallest wheel that pip installs."""
-    import io
-    import zipfile
-
     info = "nothing-1.dist-info"
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w") as file:

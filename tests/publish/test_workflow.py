@@ -58,8 +58,8 @@ def test_zizmor_finds_nothing():
 @pytest.mark.parametrize(
     ("old", "new", "finding"),
     [
-        ("persist-credentials: false", "persist-credentials: true", "artipacked"),
-        ("permissions: {}", "permissions: write-all", "excessive-permissions"),
+        ("persist-credentials: false", "show-progress: false", "artipacked"),
+        ("permissions:\n      contents: read", "permissions: write-all", "excessive-permissions"),
         ("${GITHUB_SHA}", "${{ github.event.head_commit.message }}", "template-injection"),
         ("  pull_request:", "  pull_request_target:", "dangerous-triggers"),
         ("@11bd71901bbe5b1630ceea73d27597364c9af683", "@v4", "unpinned-uses"),
