@@ -2,6 +2,8 @@
 
 import shutil
 import subprocess
+from collections import Counter
+from pathlib import Path
 
 import pytest
 from tiny_book import edit
@@ -70,6 +72,19 @@ def test_key_ignores_other_data_pages_and_modules(project, package, notebook):
     edit(project.book / "index.md", "tiny", "small")
     edit(package / "other.py", "x = 1", "x = 2")
     assert key(project) == before
+
+
+def test_every_file_is_read_once_for_all_chapters(project, package, monkeypatch):
+    for number in range(2, 6):
+        shutil.copy(project.root / "notebooks/01_tiny.md", project.root / f"notebooks/0{number}.md")
+    read, walked = Counter(), Counter()
+    files, rglob = project_module.sha256, Path.rglob
+    monkeypatch.setattr(project_module, "sha256", lambda f: read.update([f]) or files(f))
+    monkeypatch.setattr(Path, "rglob", lambda f, *a: walked.update([f]) or rglob(f, *a))
+    fresh = Project(project.root)
+    assert len({chapter_key(chapter, {}) for chapter in fresh.chapters()}) == 5
+    assert set(read.values()) == {1}
+    assert walked[fresh.data] == 1
 
 
 def git(project, *arguments):
