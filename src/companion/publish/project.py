@@ -1,6 +1,7 @@
 """The checkout a book is built in: its folders, its chapters and what git says about them."""
 
 import ast
+import json
 import os
 import subprocess
 import time
@@ -238,6 +239,10 @@ class Chapter:
         front = read_yaml(_front_matter(text), f"{self.source}: front matter")
         if not isinstance(front, dict | None):
             raise CompanionError(f"{self.source}: front matter: not a mapping")
+        try:
+            json.dumps(front)  # as a notebook keeps it
+        except (TypeError, ValueError, RecursionError) as error:
+            raise CompanionError(f"{self.source}: front matter: {error}") from None
         try:
             return jupytext.reads(text, fmt="md:myst")
         except Exception as error:
