@@ -115,7 +115,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except CompanionError as error:
         code = _say(f"error: {error}")
     except CommandLineError as error:
-        code = _say(f"error: {error.format_message()}")
+        if type(error).__name__ == "NoArgsIsHelpError":  # no mistake, but a question
+            error.show()
+            code = error.exit_code
+        else:
+            code = _say(f"error: {error.format_message()}")
     except typer.Abort:  # the end of standard input where an answer was needed
         code = _say("stopped", 128 + SIGINT)
     except ModuleNotFoundError as error:

@@ -140,6 +140,14 @@ def test_known_mistakes(project, arguments, message):
     assert len(done.stderr.splitlines()) == 1
 
 
+def test_no_arguments_are_answered_by_the_help(project):
+    done = subprocess.run(
+        [sys.executable, "-m", "companion.cli"], cwd=project.root, capture_output=True, text=True
+    )
+    assert done.returncode == 2
+    assert "Commands:\n  build " in done.stderr
+
+
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
