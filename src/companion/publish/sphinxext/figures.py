@@ -27,6 +27,8 @@ class KitFigures(SphinxTransform):
         for image in list(self.document.findall(nodes.image)):
             self._add_twin(image)
         for figure in list(self.document.findall(nodes.figure)):
+            for caption in figure.findall(nodes.caption):
+                _escape(caption)
             self._add_links(figure)
 
     def _file(self, uri: str) -> Path:
@@ -77,6 +79,12 @@ def code_address(sidecar: dict[str, Any], repository: str | None) -> str | None:
     if not (repository and source) or commit in ("", "unknown") or commit.endswith(UNCOMMITTED):
         return None
     return f"{repository}/blob/{commit}/{source}"
+
+
+def _escape(caption: nodes.caption) -> None:
+    """Show HTML in a caption as the text that it is."""
+    for raw in list(caption.findall(nodes.raw)):
+        raw.parent.replace(raw, nodes.Text(raw.astext()))
 
 
 def _publish(app: Sphinx, exception: Exception | None) -> None:
