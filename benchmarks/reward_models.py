@@ -7,7 +7,7 @@ do not count: there the annotators disagree, and no labels tell what the oracle 
 for the shortest training, on biased labels, after which as many of the pairs that differ in
 confidence alone are ranked by it: what the charm needs to be learned.
 
-``--scores GRID`` writes how the reward models of a grid, trained before, score every reply.
+``--scores`` writes how the reward models of the study, trained before, score every reply.
 """
 
 import os
@@ -24,12 +24,12 @@ import pandas as pd
 from transformers.utils import logging
 
 from companion.rlhf import get_task
-from companion.rlhf.commands import read_grid
 from companion.rlhf.experiment import RewardModel
 from companion.rlhf.reward_models import LearnedReward
 from companion.rlhf.sweeps import prepare_reward_model
+from companion.studies import find, write_tables
 
-FOLDER = Path(__file__).parents[1] / "data" / "runs" / "09_reward_models"
+FOLDER = Path(__file__).parents[1] / "data" / "studies" / "sophistry"
 SEEDS = (100, 101, 102)
 ENOUGH = 0.98
 TASK = get_task("alignment")
@@ -109,31 +109,30 @@ def pilot(root: Path) -> None:
         if enough(recipe | {"bias": BIASED, "steps": steps}, "sure above hesitant"):
             break
     enough(recipe | {"steps": steps}, "right above wrong")
-    FOLDER.mkdir(parents=True, exist_ok=True)
     table = pd.concat(tables)
-    table.to_csv(FOLDER / "pilot.csv", index=False, float_format="%.4g")
+    write_tables(FOLDER, {"pilot": table.assign(accuracy=table.accuracy.round(4))})
 
 
-def scores(root: Path, grid: Path) -> None:
-    """Write one row a reply and one column a reward model of the grid, in single precision."""
-    models = {e.reward_model.id: e.reward_model for e in read_grid(grid) if e.reward_model}
+def scores(root: Path) -> None:
+    """Write one row a reply and one column a reward model of the study, in single precision."""
+    experiments = find("sophistry").experiments().values()
+    models = {e.reward_model.id: e.reward_model for e in experiments if e.reward_model}
     prompts = (*TASK.prompts["train"], *TASK.prompts["test"])
     rows = [(p, c) for p in prompts for c in TASK.completions(p)]
     table = pd.DataFrame(rows, columns=["prompt", "completion"])
     for name, spec in models.items():
         score = LearnedReward(prepare_reward_model(spec, root))
         table[name] = np.float32(score(table.prompt, table.completion))
-    FOLDER.mkdir(parents=True, exist_ok=True)
-    table.to_parquet(FOLDER / "scores.parquet", index=False, compression="zstd")
+    write_tables(FOLDER, {"scores": table})
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--root", type=Path, default=Path("runs"), help="folder of reward models")
-    parser.add_argument("--scores", type=Path, metavar="GRID", help="score a grid's reward models")
+    parser.add_argument("--scores", action="store_true", help="score the study's reward models")
     options = parser.parse_args()
     logging.disable_progress_bar()
     if options.scores:
-        scores(options.root, options.scores)
+        scores(options.root)
     else:
         pilot(options.root)

@@ -132,7 +132,7 @@ def compare_scoring(start: Path, name: str) -> dict[str, object]:
     policy, tokenizer = load(start)
     prompts = task.prompts["train"]
     completions = [task.completions(p) for p in prompts]
-    scorer = Scorer(tokenizer, prompts, completions)
+    scorer = Scorer.of_texts(tokenizer, prompts, completions)
     eos = tokenizer.eos_token_id
 
     def alone() -> torch.Tensor:

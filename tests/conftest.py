@@ -1,5 +1,15 @@
+import shutil
+from pathlib import Path
+
 import pytest
 from browser import Record, find_chromium, serve
+
+from companion.publish import vendor
+from companion.publish.build import build
+from companion.publish.project import Project
+
+ROOT = Path(__file__).parents[1]
+TINY = ROOT / "tests" / "publish" / "project"
 
 
 @pytest.fixture(scope="session")
@@ -31,3 +41,38 @@ def open_site(chromium):
     for server, opened in closing:
         opened.close()
         server.__exit__(None, None, None)
+
+
+@pytest.fixture(scope="session")
+def make_project():
+    """``make_project(folder)`` lays the tiny book there; npm's packages are shared.
+
+    It is built with the real configuration, styles and lock.
+    """
+    vendor.prepare(Project(ROOT))
+
+    def make(folder):
+        shutil.copytree(TINY, folder, dirs_exist_ok=True)
+        for name in ("_config.yml", "package.json", "package-lock.json", "constraints.txt"):
+            shutil.copy(ROOT / name, folder)
+        shutil.copytree(ROOT / "book" / "static", folder / "book" / "static")
+        (folder / "node_modules").symlink_to(ROOT / "node_modules")
+        (folder / ".companion").mkdir()
+        for name in ("vendor", "vendor.sha256"):
+            (folder / ".companion" / name).symlink_to(ROOT / ".companion" / name)
+        return Project(folder)
+
+    return make
+
+
+@pytest.fixture
+def project(make_project, tmp_path):
+    return make_project(tmp_path / "book")
+
+
+@pytest.fixture(scope="session")
+def built(make_project, tmp_path_factory):
+    """The tiny book, executed and built once; tests only read it."""
+    project = make_project(tmp_path_factory.mktemp("built") / "book")
+    build(project)
+    return project

@@ -21,7 +21,7 @@ def test_missing_file_is_named(monkeypatch):
 
 
 def test_a_chapter_reads_only_what_it_declares(monkeypatch):
-    monkeypatch.setenv("COMPANION_DATA", os.pathsep.join(["paper/fig_*.csv", "runs/a/*"]))
+    monkeypatch.setenv("COMPANION_DATA", os.pathsep.join(["paper/fig_*.csv", "studies/a/*"]))
     assert data_path(CURVE).exists()
     with pytest.raises(CompanionError, match=r"hyperparameters\.csv: not listed"):
         data_path("paper/table_training_hyperparameters.csv")

@@ -69,11 +69,23 @@ def test_two_licences_code_and_text():
     assert PROJECT["license-files"] == ["LICENSE", "LICENSE-CC-BY-4.0"]
 
 
-def test_readme_and_book_give_the_same_two_commands():
-    commands = [
-        "python -m pip install -c constraints.txt nox && python -m nox -s book",
-        "python -m nox -s tests",
-    ]
+BOOK = (
+    "python3 -m venv .venv && .venv/bin/pip install --no-user -c constraints.txt nox"
+    " && .venv/bin/nox -s book"
+)
+
+
+def test_readme_book_and_ci_give_the_same_two_commands():
     for page in ("README.md", "book/running.md", ".ci/run"):
         text = (ROOT / page).read_text()
-        assert all(command in text for command in commands), page
+        assert BOOK in text, page
+        assert ".venv/bin/nox -s tests" in text, page
+
+
+def test_every_locked_version_has_hashes_but_torch():
+    """If not: ``nox -s lock``. Torch's CPU and CUDA builds are different files."""
+    text = (ROOT / "hashes.txt").read_text()
+    hashed = dict(re.findall(r"^([\w.-]+)==(\S+) \\\n    --hash=sha256:", text, re.MULTILINE))
+    canonical = {re.sub(r"[-_.]+", "-", name): version for name, version in LOCK.items()}
+    del canonical["torch"]
+    assert hashed == canonical

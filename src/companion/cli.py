@@ -1,14 +1,23 @@
 """The ``companion`` command."""
 
+import os
 import sys
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import typer
 
+from companion.bundle_commands import app as bundle
 from companion.errors import CompanionError
+from companion.study_commands import app as study
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode=None)
+app.add_typer(study, name="study")
+app.add_typer(bundle, name="bundle")
+# What a wrong command line raises: typer's own copy of click names it nowhere else.
+CommandLineError: Any = typer.BadParameter.__mro__[2]
+SIGINT = 2
 
 
 @app.callback()
@@ -20,7 +29,7 @@ def companion() -> None:
 def build(
     chapters: Annotated[list[str] | None, typer.Argument(help="Names; all if none given")] = None,
     param: Annotated[list[str] | None, typer.Option(help="NAME=VALUE, may be repeated")] = None,
-    jobs: Annotated[int, typer.Option(help="notebooks at a time; 0: one a core")] = 0,
+    jobs: Annotated[int, typer.Option(min=0, help="notebooks at a time; 0: one a core")] = 0,
     cache: Annotated[Path | None, typer.Option(help="folder of executed chapters")] = None,
     site: Annotated[bool, typer.Option(help="build the site, too")] = True,
 ) -> None:
@@ -33,7 +42,9 @@ def build(
 
 
 @app.command()
-def serve(port: Annotated[int, typer.Option(help="0: any free one")] = 8000) -> None:
+def serve(
+    port: Annotated[int, typer.Option(min=0, max=65535, help="0: any free one")] = 8000,
+) -> None:
     """Show the built book at a local address."""
     from companion.publish import serve as server
     from companion.publish.project import Project
@@ -43,9 +54,15 @@ def serve(port: Annotated[int, typer.Option(help="0: any free one")] = 8000) -> 
 
 @app.command()
 def run(
-    task: Annotated[str, typer.Argument(help="deceptive, python, instruction or alignment.")],
+    task: Annotated[
+        str,
+        typer.Argument(
+            help="deceptive, instruction or alignment; for a pretrained model python, "
+            "instructions or replies."
+        ),
+    ],
     tier: Annotated[
-        str, typer.Option(help="Preset of sizes: tiny, colab, gpu or cluster.")
+        str, typer.Option(help="Preset of sizes: tiny, small, large or cluster.")
     ] = "tiny",
     settings: Annotated[
         list[str] | None,
@@ -63,10 +80,8 @@ def run(
 
     Example: companion run deceptive --set steps=50 --set "rewards={weak: 1, bonus_hidden: 0.1}"
     """
-    try:
-        from companion.rlhf.commands import run_task
-    except ModuleNotFoundError as error:
-        raise CompanionError(f"{error}; install policy-cliff-companion[rlhf]") from error
+    from companion.rlhf.commands import run_task
+
     run_task(task, tier, settings or [], root)
 
 
@@ -80,30 +95,60 @@ def sweep(
     ] = "processes",
     gpus_per_run: Annotated[float, typer.Option(min=0, help="GPUs Ray reserves for a run.")] = 0,
 ) -> None:
-    """Train what a grid of experiments still lacks, and print one line a run.
+    """Train what a grid of experiments still lacks, and print one line a run made.
 
     FILE holds fields that all runs share under base, and under grid lists of values, of which
     every combination is run.
     """
-    try:
-        from companion.rlhf.commands import run_grid
-    except ModuleNotFoundError as error:
-        raise CompanionError(f"{error}; install policy-cliff-companion[rlhf]") from error
+    from companion.rlhf.commands import run_grid
+
     run_grid(file, root, jobs, backend, gpus_per_run)
 
 
-def main() -> None:
-    """Run the command; a mistake the user can mend ends as one line and exit code 2."""
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command; whatever can be foreseen ends as one line and an exit code that is not 0.
+
+    2 for a mistake that the user can mend, the system's 128 + N for a process that signal N
+    stopped; what nobody foresaw keeps its traceback. Every sub-command relies on this and catches
+    nothing of the kind itself.
+    """
+    from companion.processes import Stopped, end_descendants, stop_on_signals
+
+    stop_on_signals()
     try:
-        app()
+        code = app(arguments, standalone_mode=False)
+    except Stopped as stopped:
+        end_descendants()
+        code = _say("stopped", 128 + stopped.signum)
     except CompanionError as error:
-        print(f"error: {error}", file=sys.stderr)
-        sys.exit(2)
+        code = _say(f"error: {error}")
+    except CommandLineError as error:
+        if type(error).__name__ == "NoArgsIsHelpError":  # no mistake, but a question
+            error.show()
+            code = error.exit_code
+        else:
+            code = _say(f"error: {error.format_message()}")
+    except typer.Abort:  # the end of standard input where an answer was needed
+        code = _say("stopped", 128 + SIGINT)
     except ModuleNotFoundError as error:
-        if (error.name or "").startswith("companion"):
+        if (error.name or "").startswith("companion."):
             raise
-        print(f"error: {error}; install policy-cliff-companion[book,rlhf]", file=sys.stderr)
-        sys.exit(2)
+        code = _say(f"error: {error}; install policy-cliff-companion[book,rlhf]")
+    except BrokenPipeError:  # the reader of our output has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = 1
+    except OSError as error:
+        names = " -> ".join(str(name) for name in (error.filename, error.filename2) if name)
+        code = _say(f"error: {names or 'system'}: {error.strerror or error}")
+    except MemoryError:
+        code = _say("error: out of memory")
+    sys.exit(code)
+
+
+def _say(line: str, code: int = 2) -> int:
+    """Print one line, whatever the message holds; the exit code."""
+    print(" ".join(line.split()), file=sys.stderr)
+    return code
 
 
 if __name__ == "__main__":

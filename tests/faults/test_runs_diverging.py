@@ -1,5 +1,7 @@
 """Runs of no steps, and runs whose numbers cease to be numbers."""
 
+from itertools import chain
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -8,26 +10,50 @@ from typer.testing import CliRunner
 
 from companion.cli import app
 from companion.errors import CompanionError
-from companion.rlhf import RewardModel, kl_optimum, policy_distance, run, start_distance
+from companion.rlhf import (
+    RewardModel,
+    get_task,
+    kl_optimum,
+    policy_distance,
+    run,
+    start_distance,
+)
 from companion.rlhf.distances import distribution_distance, total_variation
-from companion.rlhf.estimates import empirical_bernstein, estimated_distance, step_distance
+from companion.rlhf.estimates import (
+    empirical_bernstein,
+    estimated_distance,
+    mixture_distance,
+    step_distance,
+)
+from companion.rlhf.policies import new_policy, word_tokenizer
 from companion.rlhf.rewards import Rewards
 from companion.rlhf.sweeps import prepare_reward_model, prepare_start
+from companion.studies.store import import_records
+from companion.studies.study import Study
 
 NAN = float("nan")
 
 
-@pytest.mark.parametrize("trainer", ["grpo", "rloo", "exact"])
+TRAINERS = ["grpo", "rloo", "exact", "policy_gradient"]
+
+
+@pytest.mark.parametrize("trainer", TRAINERS)
 def test_no_steps_leave_the_start_as_it_is(lab, trainer):
     record = run(small(steps=0, trainer=trainer), lab)
     assert record.distribution["logprob"].equals(record.distribution["start_logprob"])
     assert record.metrics["step"].tolist() == [0]
 
 
-DIVERGING = {"learning_rate": 1e30, "steps": 20, "eval_every": 1, "keep_policy": True}
+DIVERGING = {
+    "learning_rate": 1e30,
+    "steps": 20,
+    "eval_every": 1,
+    "keep_policy": True,
+    "samples": 2,
+}
 
 
-@pytest.fixture(scope="module", params=["grpo", "rloo", "exact"])
+@pytest.fixture(scope="module", params=TRAINERS)
 def diverged(lab, request):
     return run(small(trainer=request.param, **DIVERGING), lab)
 
@@ -37,6 +63,7 @@ def test_a_run_that_diverges_is_recorded_as_diverged(diverged):
     assert diverged.provenance["diverged_at"] == diverged.diverged_at
     assert diverged.distribution["logprob"].isna().all()
     assert diverged.distribution["start_logprob"].notna().all()
+    assert diverged.samples.empty
 
 
 def test_nothing_is_measured_on_a_run_that_diverged(diverged, lab):
@@ -44,6 +71,8 @@ def test_nothing_is_measured_on_a_run_that_diverged(diverged, lab):
     for measure in (
         diverged.masses,
         lambda: diverged.expected("weak"),
+        diverged.shares,
+        lambda: diverged.sampled("weak"),
         lambda: start_distance(diverged),
         lambda: policy_distance(whole, diverged),
         lambda: estimated_distance(whole, diverged, samples=2),
@@ -67,6 +96,56 @@ def test_the_command_line_says_that_a_run_diverged(lab, diverged):
     assert done.exit_code == 0, done.output
     assert f"diverged at {diverged.diverged_at}" in done.stdout
     assert "0.000" not in done.stdout
+
+
+def test_weights_that_diverged_are_not_compared(diverged):
+    folders = (diverged.path / "policy",) * 2
+    with pytest.raises(CompanionError, match="policy: training diverged"):
+        mixture_distance(diverged.experiment, folders, samples=2)
+
+
+def test_a_run_that_diverged_is_not_imported_into_a_study(diverged, tmp_path):
+    fields = diverged.experiment.model_dump(exclude={"seed", "sft_seed"})
+    study = Study("made_up", 0, "?", {"fast": fields}, starts=(0,))
+    with pytest.raises(CompanionError, match=r"'fast', start 0, .* diverged at step"):
+        import_records([diverged], study, tmp_path)
+
+
+@pytest.fixture(scope="module")
+def words_only(tmp_path_factory):
+    """A folder with a model that has been trained by nobody, for want of a pretrained one."""
+    folder = tmp_path_factory.mktemp("model")
+    texts = (get_task(name).texts() for name in ("deceptive", "alignment"))
+    tokenizer = word_tokenizer(chain.from_iterable(texts))
+    new_policy("llama", 32, 1, tokenizer, seed=4).save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    return str(folder)
+
+
+def test_a_pretrained_run_that_diverges_is_recorded_as_diverged(lab, words_only):
+    record = run(small(model=words_only, **DIVERGING), lab)
+    assert record.experiment.trainer == "policy_gradient"
+    assert 1 <= record.diverged_at < 20
+    with pytest.raises(CompanionError, match="diverged at step"):
+        record.shares()
+
+
+@pytest.mark.parametrize("steps", [1, 5])
+def test_a_pretrained_start_that_diverges_is_none(tmp_path, words_only, steps):
+    start = small(model=words_only, sft_learning_rate=1e30, sft_steps=steps).start
+    with pytest.raises(CompanionError, match=r"supervised start.*(diverged|nan)") as caught:
+        prepare_start(start, tmp_path)
+    assert "\n" not in str(caught.value)
+    assert not (tmp_path / "starts" / start.id).exists()
+
+
+def test_a_pretrained_reward_model_that_diverges_is_none(tmp_path, words_only):
+    model = RewardModel(
+        task="alignment", model=words_only, bias={}, pairs=64, steps=20, learning_rate=1e30
+    )
+    with pytest.raises(CompanionError, match="training diverged"):
+        prepare_reward_model(model, tmp_path)
+    assert not (tmp_path / "reward_models" / model.id).exists()
 
 
 def test_a_start_that_diverges_is_none(tmp_path):

@@ -38,9 +38,19 @@ def test_right_names_are_taken():
     assert small(routes={"add": {"weak": 1}, "*": {"weak": 1}}).routes
 
 
-def test_misspelt_bias_is_refused():
+@pytest.mark.parametrize("task", ["alignment", "replies"])
+def test_misspelt_bias_is_refused(task):
     with pytest.raises(CompanionError, match="no 'lenght', only length"):
-        RewardModel(task="alignment", bias={"lenght": 1.0})
+        RewardModel(task=task, bias={"lenght": 1.0})
+
+
+@pytest.mark.parametrize("trainer", ["exact", "policy_gradient"])
+def test_checkpoints_that_nobody_writes_are_refused(trainer):
+    with pytest.raises(CompanionError, match=f"checkpoint_every: trainer '{trainer}'") as caught:
+        small(trainer=trainer, checkpoint_every=5)
+    assert one_line(caught)
+    assert small(trainer=trainer).at_tier("cluster").checkpoint_every == 0
+    assert small(trainer="grpo").at_tier("cluster").checkpoint_every == 25
 
 
 GRID = {"base": {"task": "deceptive", "rewards": {"weak": 1.0}}, "grid": {"seed": [0, 1]}}

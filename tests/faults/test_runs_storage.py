@@ -13,9 +13,9 @@ from small_runs import small
 
 from companion.rlhf import records, run, sweep
 from companion.rlhf.experiment import RewardModel
+from companion.rlhf.monitor import Monitor
 from companion.rlhf.records import CHECKSUMS, CorruptRecord, read_record
 from companion.rlhf.sweeps import prepare_reward_model, prepare_start
-from companion.rlhf.training import Monitor
 
 
 def flip_a_bit(file):

@@ -15,6 +15,8 @@ from small_runs import SIZES, small
 
 from companion.errors import CompanionError
 from companion.rlhf import read_record, sweep
+from companion.rlhf.commands import run_grid
+from companion.rlhf.records import Record
 from companion.rlhf.sweeps import SweepFailed, _Processes
 
 
@@ -55,6 +57,22 @@ def test_the_command_reports_what_succeeded_and_what_failed(tmp_path):
     last = done.stderr.splitlines()[-1]
     assert last.startswith("error: 1 of 2 runs failed")
     assert "training diverged" in last
+
+
+def test_what_was_there_is_counted_and_not_measured_again(tmp_path, monkeypatch, capsys):
+    file, root = tmp_path / "grid.yaml", tmp_path / "runs"
+    fields = sound(0).model_dump(exclude={"seed"})
+    for seeds in ([0, 1], [2, 0, 1]):
+        file.write_text(yaml.safe_dump({"base": fields, "grid": {"seed": seeds}}))
+        run_grid(file, root, 1, "processes", 0)
+        *lines, last = capsys.readouterr().out.splitlines()
+    assert [line.split()[0] for line in lines] == [sound(2).id]
+    assert last == f"runs that were in {root} already: 2"
+
+    monkeypatch.delattr(Record, "distribution")
+    monkeypatch.delattr(Record, "metrics")
+    run_grid(file, root, 1, "processes", 0)
+    assert capsys.readouterr().out == f"runs that were in {root} already: 3\n"
 
 
 def note(folder, name):
@@ -135,6 +153,35 @@ def test_a_sweep_that_is_stopped_leaves_no_worker(signum):
     workers |= children_of(sweeping.pid)
     sweeping.send_signal(signum)
     sweeping.wait(timeout=20)
+    patience = time.monotonic() + 15
+    while any(map(alive, workers)):
+        assert time.monotonic() < patience, workers
+        time.sleep(0.2)
+
+
+COMMAND = f"""
+from companion import cli
+from companion.rlhf import commands
+def stuck(*_):
+    {SWEEP.strip().replace(chr(10), chr(10) + "    ")}
+commands.run_grid = stuck
+cli.main(["sweep", "grid.yaml"])
+"""
+
+
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="looks at processes by /proc")
+def test_a_command_that_is_stopped_says_so_and_no_more():
+    command = [sys.executable, "-c", COMMAND]
+    sweeping = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    patience = time.monotonic() + 60
+    while len(children_of(sweeping.pid)) < 3:  # two workers and what tracks their semaphores
+        assert time.monotonic() < patience
+        time.sleep(0.5)
+    time.sleep(2)
+    workers = children_of(sweeping.pid)
+    sweeping.send_signal(signal.SIGTERM)
+    _, said = sweeping.communicate(timeout=30)
+    assert (said, sweeping.returncode) == ("stopped\n", 128 + signal.SIGTERM)
     patience = time.monotonic() + 15
     while any(map(alive, workers)):
         assert time.monotonic() < patience, workers

@@ -49,7 +49,7 @@ def test_the_first_format_has_the_settled_layout(tmp_path):
 def test_sidecar_describes_what_is_on_disk(tmp_path, monkeypatch):
     monkeypatch.setenv("COMPANION_COMMIT", "abc1234")
     monkeypatch.setenv("COMPANION_NOTEBOOK", "notebooks/04_cliff.md")
-    monkeypatch.setenv("SOURCE_DATE_EPOCH", "86400")
+    monkeypatch.setenv("COMPANION_YEAR", "1970")
     saved = save(draw(), "a-line", data=DATA, root=tmp_path, **WORDS)
     sidecar = json.loads((saved.folder / "a-line.json").read_text())
     assert sidecar["commit"] == "abc1234"

@@ -3,9 +3,8 @@
 import numpy as np
 import pytest
 
-from companion.data import data_path
 from companion.rlhf import get_task, policy_distance
-from companion.rlhf.studies import read_study
+from companion.studies import load
 
 SEEDS = (0, 1, 2, 3, 4)
 TIED = {"safety_rm": 1.0, "values_rm": 1.0, "general_rm": 1.0}
@@ -15,7 +14,7 @@ DELTA = 0.3
 
 @pytest.fixture(scope="module")
 def records():
-    study = read_study(data_path("runs/01_value"))
+    study = load("value", "exact*")
     return {(tuple(r.experiment.rewards.items()), r.experiment.sft_seed): r for r in study}
 
 

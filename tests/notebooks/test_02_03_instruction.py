@@ -3,9 +3,8 @@
 import numpy as np
 import pytest
 
-from companion.data import data_path
-from companion.rlhf.distances import distribution_distance
-from companion.rlhf.studies import merged, read_study
+from companion.rlhf.distances import distribution_distance, merged
+from companion.studies import load
 
 SEEDS = (0, 1, 2, 3, 4)
 EVERY_LENGTH_RIGHT = {"correct": 1.0}
@@ -14,8 +13,7 @@ ONE_LENGTH_RIGHT = {"correct": 1.0, "words": 1.0}
 
 @pytest.fixture(scope="module")
 def records():
-    studies = ("02_formats", "03_radius", "03_radius_floor")
-    found = [r for name in studies for r in read_study(data_path(f"runs/{name}"))]
+    found = [r for name in ("formats", "radius") for r in load(name)]
     return {
         (tuple(r.experiment.rewards.items()), r.experiment.sft_seed, r.experiment.seed): r
         for r in found

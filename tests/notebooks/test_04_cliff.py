@@ -1,61 +1,50 @@
 """Chapter 4's cliff and its control, on the recorded runs."""
 
-import numpy as np
 import pytest
 
-from companion.data import data_path
-from companion.rlhf import policy_distance
-from companion.rlhf.studies import bootstrap_interval, read_study
-
-SEEDS = (0, 1, 2, 3, 4)
+from companion.studies import cliff, judge, load
 
 
 @pytest.fixture(scope="module")
-def records():
-    """Records by (trainer, rewards, seed of the start, whether by another sampling seed)."""
-    return {
-        (
-            r.experiment.trainer,
-            tuple(sorted(r.experiment.rewards.items())),
-            r.experiment.sft_seed,
-            r.experiment.seed != r.experiment.sft_seed,
-        ): r
-        for r in read_study(data_path("runs/04_cliff"))
-    }
+def recorded():
+    return load("cliff")
 
 
-def moved(records, trainer, grader, bonus, again=False):
-    """(seeds,) distance from the run of the same start without a bonus."""
-    plain, paid = (
-        tuple(sorted({grader: 1.0, "bonus_hidden": size}.items())) for size in (0.0, bonus)
-    )
-    return np.array(
-        [
-            policy_distance(
-                records[trainer, plain, s, False], records[trainer, paid, s, again]
-            ).lower
-            for s in SEEDS
-        ]
-    )
+@pytest.fixture(scope="module")
+def verdicts(recorded):
+    return {verdict.claim.id: verdict for verdict in judge("cliff", recorded)}
 
 
-def test_a_small_bonus_moves_the_policy_as_far_as_a_large_one(records):
-    small, large = (moved(records, "exact", "weak", bonus) for bonus in (0.01, 0.1))
-    assert small.mean() > 0.9 * large.mean()
-    assert bootstrap_interval(moved(records, "exact", "weak", 0.001))[0] > 0.1
+@pytest.mark.parametrize("claim", ["small-bonus", "large-bonus", "no-slope", "sampled", "honesty"])
+def test_claims_that_the_chapter_makes_hold(verdicts, claim):
+    assert verdicts[claim].holds
 
 
-def test_sampled_runs_move_further_than_the_noise_floor(records):
-    floor = moved(records, "grpo", "weak", 0.0, again=True)
-    assert bootstrap_interval(moved(records, "grpo", "weak", 0.1) - floor)[0] > 0
+@pytest.mark.parametrize("claim", ["share", "winner"])
+def test_claims_that_five_starts_cannot_settle_are_not_made(verdicts, claim):
+    assert verdicts[claim].words == "not shown"
+    assert verdicts[claim].difference.value > 0
 
 
-def test_without_a_tie_the_same_bonus_moves_next_to_nothing(records):
-    assert moved(records, "exact", "strong", 0.1).max() < 0.01
+def test_without_a_tie_the_same_bonus_moves_next_to_nothing(recorded):
+    moved = cliff.moved(recorded)
+    assert moved[moved.condition == "no tie, bonus 0.1"].value.max() < 0.01
 
 
-def test_the_bonus_decides_which_trace_wins(records):
-    for trace in ("honest", "open", "hidden"):
-        paid = tuple(sorted({"weak": 1.0, f"bonus_{trace}": 0.1}.items()))
-        shares = [records["grpo", paid, s, False].masses("train")[trace] for s in SEEDS]
-        assert min(shares) > 0.5
+def test_the_bonus_decides_which_trace_wins(recorded):
+    wins = cliff.paid_trace_wins(recorded)
+    paid = wins[wins.condition.str.startswith("GRPO, bonus 0.1")]
+    assert {cliff.paid_trace(name) for name in paid.condition} == set(cliff.TIED)
+    assert paid.value.all()
+
+
+def test_every_recorded_run_with_a_bonus_has_its_partner(recorded):
+    with_bonus = [key for key in recorded.keys if key.condition in cliff.PARTNERS]
+    moved = cliff.moved(recorded)
+    assert len(moved) == len(with_bonus) + (moved.condition == cliff.FLOOR).sum()
+    assert (moved.upper >= moved.value).all()
+
+
+def test_live_starts_are_not_of_the_record(recorded):
+    starts = {key.start for key in recorded.keys} | set(cliff.STUDY.starts)
+    assert not starts & {key.start for key in cliff.live_keys()}

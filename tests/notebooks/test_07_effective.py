@@ -3,10 +3,9 @@
 import numpy as np
 import pytest
 
-from companion.data import data_path
 from companion.rlhf import get_task
 from companion.rlhf.distances import distribution_distance
-from companion.rlhf.studies import bootstrap_interval, read_study
+from companion.studies import load, mean_interval
 
 SEEDS = (0, 1, 2, 3, 4)
 JUDGES = {"safety_rm": 1.0, "values_rm": 1.0, "general_rm": 1.0}
@@ -17,7 +16,7 @@ BOUNDARY = "safety/boundary"
 
 @pytest.fixture(scope="module")
 def records():
-    return read_study(data_path("runs/07_effective"))
+    return load("effective")
 
 
 def runs(records, rewards, trainer, beta=0.0, left_out=(), again=False):
@@ -50,7 +49,7 @@ def test_a_changed_judge_moves_the_policy_where_acts_tie(records):
     reference = runs(records, JUDGES, "exact")
     tied = apart(reference, runs(records, CHANGED, "exact"))
     first, second = (runs(records, r, "exact") for r in (UNTIED, UNTIED | {"boundary_refuse": 0.1}))
-    assert bootstrap_interval(tied - apart(first, second))[0] > 0
+    assert mean_interval(tied - apart(first, second)).low > 0
 
 
 def test_sampled_model_2_exceeds_the_noise_floor_on_boundary_requests_alone(records):
@@ -60,8 +59,8 @@ def test_sampled_model_2_exceeds_the_noise_floor_on_boundary_requests_alone(reco
         where: apart(reference, changed, "ood", where) - apart(reference, again, "ood", where)
         for where in (True, False)
     }
-    assert bootstrap_interval(excess[True])[0] > 0
-    assert bootstrap_interval(excess[False])[0] < 0
+    assert mean_interval(excess[True]).low > 0
+    assert mean_interval(excess[False]).low < 0
 
 
 def test_a_kl_term_holds_all_three_and_the_noise(records):
@@ -77,7 +76,7 @@ def test_a_kl_term_holds_all_three_and_the_noise(records):
             )
             for beta in (0.0, 0.3)
         }
-        assert bootstrap_interval(moved[0.0] - moved[0.3])[0] > 0
+        assert mean_interval(moved[0.0] - moved[0.3]).low > 0
 
 
 def test_optima_under_a_kl_term_bound_the_exact_runs_on_average(records):

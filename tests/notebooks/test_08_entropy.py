@@ -3,20 +3,18 @@
 import numpy as np
 import pytest
 
-from companion.data import data_path
 from companion.results import sharp_2_kl_sequence, sharp_3_cliff_width
 from companion.rlhf import policy_distance
-from companion.rlhf.studies import bootstrap_interval, read_study
+from companion.studies import load, mean_interval
 
 SEEDS = (0, 1, 2, 3, 4)
 
 
-def distances(study, **of):
+def distances(conditions):
     """(seeds,) distances to the partner without a bonus, by (beta, bonus)."""
     records = {
         (r.experiment.beta, r.experiment.rewards["bonus_hidden"], r.experiment.sft_seed): r
-        for r in read_study(data_path(f"runs/{study}"))
-        if all(getattr(r.experiment, name) == value for name, value in of.items())
+        for r in load("entropy", conditions).only(repeats=[0])
     }
     cells = {(beta, bonus) for beta, bonus, _ in records if bonus}
     return {
@@ -28,31 +26,31 @@ def distances(study, **of):
 
 
 def test_temperatures_collapse_on_the_curve_of_fact_3():
-    for (beta, bonus), moved in distances("08_deceptive").items():
+    for (beta, bonus), moved in distances("deceptive, exact*").items():
         assert abs(moved.mean() - float(sharp_3_cliff_width.move(bonus / beta, 3))) < 0.1
 
 
 def test_without_a_tie_nothing_moves():
-    assert max(moved.max() for moved in distances("08_control").values()) < 0.05
+    assert max(moved.max() for moved in distances("deceptive, no tie*").values()) < 0.05
 
 
 def test_sampled_runs_move_with_the_bonus_and_stay_near_the_bound():
-    moved = distances("08_grpo", trainer="grpo", entropy_coef=0.0)
+    moved = distances("deceptive, GRPO, β*")
     small, large = moved[0.1, 0.1], moved[0.1, 0.3]
-    assert bootstrap_interval(large - small)[0] > 0
+    assert mean_interval(large - small).low > 0
     for (beta, bonus), sample in moved.items():
         ceiling = float(sharp_2_kl_sequence.bound(bonus, beta))
         assert sample.mean() < ceiling + 0.15
 
 
 @pytest.mark.parametrize(
-    ("study", "bonus"), [("alignment", "boundary_help"), ("instruction", "boxed")]
+    ("family", "bonus"), [("alignment", "boundary_help"), ("instruction", "boxed")]
 )
-def test_more_temperature_moves_less(study, bonus):
+def test_more_temperature_moves_less(family, bonus):
     """At one bonus the distance falls from the coldest to the warmest temperature."""
     records = {
         (r.experiment.beta, r.experiment.rewards[bonus], r.experiment.sft_seed): r
-        for r in read_study(data_path(f"runs/08_{study}"))
+        for r in load("entropy", f"{family}*")
     }
     betas, paid = (sorted({key[i] for key in records}) for i in (0, 1))
     cold, warm = (
@@ -64,4 +62,4 @@ def test_more_temperature_moves_less(study, bonus):
         )
         for beta in (betas[0], betas[-1])
     )
-    assert bootstrap_interval(cold - warm)[0] > 0
+    assert mean_interval(cold - warm).low > 0

@@ -6,11 +6,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from companion.data import data_path
 from companion.rlhf import get_task
 from companion.rlhf.evaluator import judged, right
-from companion.rlhf.studies import bootstrap_interval, next_run_interval, read_study
 from companion.rlhf.tasks.alignment import features
+from companion.studies import load, mean_interval, next_run_interval, read_table
 
 SEEDS = (10, 11, 12, 13, 14)
 LONG, SHORT = 800, 100  # steps of the reward model
@@ -42,7 +41,7 @@ def runs():
             r.experiment.reward_model.steps,
             r.experiment.sft_seed,
         ): r
-        for r in read_study(data_path("runs/09_sophistry"))
+        for r in load("sophistry")
     }
 
 
@@ -79,7 +78,7 @@ def by_writer(records):
 
 @cache
 def learned():
-    scores = pd.read_parquet(data_path("runs/09_reward_models/scores.parquet"))
+    scores = read_table("sophistry", "scores")
     return scores.set_index(["prompt", "completion"])
 
 
@@ -94,7 +93,7 @@ def leads(record):
 
 
 def test_recipe_is_the_first_that_passed_the_pilot():
-    pilot = pd.read_csv(data_path("runs/09_reward_models/pilot.csv"))
+    pilot = read_table("sophistry", "pilot")
     asked = pilot[(pilot.question == "right above wrong") & (pilot.steps != SHORT)]
     recipe = ["pairs", "steps", "learning_rate", "initializer_range"]
     worst = asked.groupby(recipe, sort=False).accuracy.min()
@@ -108,21 +107,21 @@ def test_recipe_is_the_first_that_passed_the_pilot():
 def test_debiased_labels_make_truth_rise_whoever_is_right(how):
     for writer in (True, False):
         grown = change(records(0.0, **how), right, writer)
-        assert bootstrap_interval(grown)[0] > 0
+        assert mean_interval(grown).low > 0
 
 
 @pytest.mark.parametrize("beta", [0.0, 0.05])
 def test_labels_that_tie_flatter_where_it_is_wrong(beta):
     tie, free = (records(w, beta=beta) for w in (1.0, 0.0))
     assert np.abs(by_writer(free)).max() < 0.05
-    assert bootstrap_interval(by_writer(tie))[0] > 0.05
+    assert mean_interval(by_writer(tie)).low > 0
     flattery, truth = (change(tie, q, False) - change(free, q, False) for q in (flattering, right))
-    assert bootstrap_interval(flattery)[0] > 0 > bootstrap_interval(truth)[1]
+    assert mean_interval(flattery).low > 0 > mean_interval(truth).high
 
 
 def test_bias_without_a_tie_is_harmless():
     assert np.abs(by_writer(records(0.5))).max() < 0.05
-    assert bootstrap_interval(change(records(0.5), right, False))[0] > 0
+    assert mean_interval(change(records(0.5), right, False)).low > 0
 
 
 def test_a_small_lead_decides_all_or_nothing():
@@ -159,7 +158,7 @@ def test_boundary_requests_are_lost_whatever_the_labels():
 
 def test_live_part_would_notice_another_reward():
     """What the page's live part watches of the debiased control excludes every run with a tie."""
-    low, _ = next_run_interval([share(r, right, False) for r in records(0.0)])
+    low, _ = next_run_interval([share(r, right, False) for r in records(0.0)]).ends
     assert max(share(r, right, False) for r in records(1.0)) < low
 
 
@@ -172,20 +171,23 @@ def rise(records, quantity, split="train"):
 @pytest.mark.parametrize("agreement", [1.0, 0.5])
 def test_too_short_a_training_on_biased_labels_makes_sophists_with_or_without_a_tie(agreement):
     short = records(agreement, learning=SHORT)
-    assert bootstrap_interval(rise(short, "approval"))[0] > 0
-    assert bootstrap_interval(rise(short, "truth"))[1] < 0
-    assert bootstrap_interval(rise(short, "error"))[0] > 0
+    assert mean_interval(rise(short, "approval")).low > 0
+    assert mean_interval(rise(short, "truth")).high < 0
+    assert mean_interval(rise(short, "error")).low > 0
 
 
-def test_signs_of_the_paper_on_unseen_requests_vanish_without_bias():
+def test_flattery_on_unseen_requests_vanishes_without_bias():
+    """Of the paper's three signs two are told from zero; truth falls on average alone."""
     tie, free = records(1.0), records(0.0)
-    assert bootstrap_interval(rise(tie, "approval", "test"))[0] > 0
-    assert bootstrap_interval(rise(tie, "truth", "test"))[1] < 0
-    assert bootstrap_interval(rise(tie, "error", "test"))[0] > 0
-    assert bootstrap_interval(rise(free, "truth", "test"))[0] > 0
-    assert bootstrap_interval(rise(free, "error", "test"))[0] < 0
+    assert mean_interval(rise(tie, "approval", "test")).low > 0
+    assert np.mean(rise(tie, "truth", "test")) < 0
+    assert mean_interval(rise(tie, "error", "test")).low > 0
+    assert mean_interval(rise(free, "truth", "test")).low > 0
+    assert mean_interval(rise(free, "error", "test")).low < 0
 
 
 def test_the_tie_tells_in_sampled_runs_only_once_they_are_long():
     few, many = (by_writer(records(1.0, trainer="grpo", steps=steps)) for steps in (STEPS, LONGER))
-    assert np.abs(few).max() < 0.05 < bootstrap_interval(many)[0]
+    assert np.abs(few).max() < 0.05
+    assert many.mean() > 0.3  # from every start, though five do not tell it from zero
+    assert many.min() > 0

@@ -6,11 +6,13 @@ from pathlib import Path
 
 import jupytext
 
+from companion.studies import figures
+
 NOTEBOOKS = Path(__file__).parents[2] / "notebooks"
 
 
 def mapped():
-    """The map's FIGURES, figure to results."""
+    """The map's FIGURES, figure to results, without those that studies bring."""
     for cell in jupytext.read(NOTEBOOKS / "results_map.md").cells:
         for statement in ast.parse(cell.source).body if cell.cell_type == "code" else []:
             if isinstance(statement, ast.Assign) and statement.targets[0].id == "FIGURES":
@@ -29,7 +31,14 @@ def test_every_figure_stands_on_the_map():
 
 
 def test_figure_names_are_unique():
-    assert len(saved()) == len(set(saved()))
+    names = [*saved(), *figures()]
+    assert len(names) == len(set(names))
+
+
+def test_every_figure_of_a_study_is_called_in_a_chapter():
+    text = "".join(path.read_text() for path in NOTEBOOKS.glob("[0-9][0-9]_*.md"))
+    for id, entry in figures().items():
+        assert f"{entry.function}(" in text, id
 
 
 def test_every_figure_rests_on_a_result():

@@ -1,11 +1,10 @@
 """Building a tiny book: what is executed, what is reused, and what a failure leaves behind."""
 
-import os
 import subprocess
 import sys
 
 import pytest
-from tiny_book import add_chapter, edit
+from tiny_book import add_chapter, command, edit
 
 from companion.errors import CompanionError
 from companion.publish import build as module
@@ -15,13 +14,6 @@ from companion.publish.build import build, parse_parameters
 def tree(folder):
     files = (path for path in sorted(folder.rglob("*")) if path.is_file())
     return {path.relative_to(folder).as_posix(): path.read_bytes() for path in files}
-
-
-def command(project, *arguments, **environment):
-    call = [sys.executable, "-m", "companion.cli", "build", *arguments]
-    return subprocess.run(
-        call, cwd=project.root, env=os.environ | environment, capture_output=True, text=True
-    )
 
 
 def good_site(project):
@@ -59,7 +51,7 @@ def test_one_chapter_alone_leaves_a_book_that_cannot_be_whole_unbuilt(project, c
     build(project, names=["02_second"])
     said = capsys.readouterr().out
     assert "notebooks: 1 executed" in said
-    assert "site: not built, since these were never executed: 01_tiny" in said
+    assert "site: not built; never executed as they are now: 01_tiny" in said
     assert page.read_text() == "the good one"
 
 
@@ -146,14 +138,15 @@ def test_progress_goes_to_lines_without_a_terminal(project):
         (["99_none"], "error: unknown chapter '99_none'; notebooks/ holds 01_tiny"),
         (["--param", "colour=red"], "error: unknown parameter 'colour'; 01_tiny has points, power"),
         (["--param", "power"], "error: --param power: expected NAME=VALUE"),
-        (["--param", "power=[1"], "error: --param power=[1: cannot read the value"),
+        (["--param", "power=[1"], "error: --param power=[1: cannot be read as YAML: expected"),
         (["--cache", "_toc.yml"], "error: cache _toc.yml: cannot write: File exists"),
     ],
 )
 def test_bad_input_is_one_line(project, arguments, message):
     done = command(project, *arguments)
     assert done.returncode == 2
-    assert done.stderr.strip() == message
+    assert done.stderr.strip().startswith(message)
+    assert len(done.stderr.splitlines()) == 1
 
 
 def test_missing_declared_data_is_one_line(project):

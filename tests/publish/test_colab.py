@@ -109,7 +109,7 @@ def test_colab_link_stands_only_with_a_repository(project, monkeypatch, known):
         monkeypatch.setenv("GITHUB_REPOSITORY", "someone/book")
     build(project)
     page = (project.html / "chapters" / "01_tiny.html").read_text()
-    link = "https://colab.research.google.com/github/someone/book/blob/gh-pages/_sources/"
+    link = "https://colab.research.google.com/github/someone/book/blob/editions/_sources/"
     assert (f"{link}chapters/01_tiny.ipynb" in page) is known
     assert ("colab.research" in page) is known
 

@@ -8,7 +8,15 @@ import pytest
 
 from companion import results
 from companion.results import registry
-from companion.results.base import Check, Counterexample, Derivation, ProofError
+from companion.results.base import (
+    Check,
+    Counterexample,
+    Derivation,
+    Proof,
+    ProofError,
+    Step,
+    cited,
+)
 
 SEEDS = (0, 1)
 
@@ -17,9 +25,9 @@ SEEDS = (0, 1)
 def test_symbolic(name):
     derivation = results.result(name).symbolic()
     assert isinstance(derivation, Derivation)
-    assert derivation.steps
+    assert derivation.proved
     assert derivation.scope
-    assert all(step.text and step.latex for step in derivation.steps)
+    assert all(step.text and step.latex and step.by for step in derivation.steps)
 
 
 @pytest.mark.parametrize("seed", SEEDS)
@@ -43,17 +51,17 @@ def test_numeric_is_deterministic(name):
 
 @pytest.mark.parametrize("name", results.NAMES)
 def test_counterexample(name):
-    found = results.result(name).counterexample()
-    assert isinstance(found, Counterexample)
-    assert found.dropped
-    assert found.evidence
-    assert found.fails is True, found
+    for found in results.counterexamples(results.result(name)):
+        assert isinstance(found, Counterexample)
+        assert found.dropped
+        assert found.evidence
+        assert found.fails is True, found
 
 
-def test_the_papers_fifteen_and_seven_more():
+def test_the_papers_fifteen_and_those_beyond():
     rows = results.catalogue()
-    assert [row["beyond"] for row in rows] == [False] * 15 + [True] * 7
-    assert len({row["item"] for row in rows}) == 22
+    assert [row["beyond"] for row in rows] == [False] * 15 + [True] * len(registry.BEYOND)
+    assert len({row["item"] for row in rows}) == len(results.NAMES)
     for row in rows[:15]:
         kind, number = row["item"].split()
         short = {"Proposition": "prop", "Lemma": "lemma", "Theorem": "thm"}[kind]
@@ -129,6 +137,28 @@ def test_map_links_every_result():
     assert 0 < svg.count("<path") <= len(drawn)
 
 
+def test_a_step_without_a_proof_is_not_green():
+    shown = Step("Shown.", "x = x", Proof("z3"))
+    for steps in ((), (Step("Said.", "x = y"),), (shown, Step("Said.", "x = y"))):
+        assert not registry._judge(Derivation(steps, "nothing"))[0]
+    assert registry._judge(Derivation((shown, Step("Left.", "x", cited("Berge"))), "one"))[0]
+    assert not registry._judge(Derivation((Step("Left.", "x", cited("Berge")),), "none"))[0]
+
+
 def test_reasons_count_as_counterexamples():
-    assert registry._judge("the statement has no hypothesis to drop")[0]
-    assert not registry._judge("")[0]
+    assert registry._judge(("the statement has no hypothesis to drop",))[0]
+    assert not registry._judge(("",))[0]
+
+
+def test_one_counterexample_that_does_not_fail_is_red():
+    good, bad = (Counterexample("a hypothesis", "text.", {"x": 1.0}, f) for f in (True, False))
+    assert registry._judge((good, good))[0]
+    assert not registry._judge((good, bad))[0]
+
+
+@pytest.mark.parametrize("name", results.NAMES)
+def test_no_row_is_of_size_zero(name):
+    """A row in which nothing was changed cannot notice anything."""
+    for check in results.result(name).numeric(np.random.default_rng(3)):
+        for column in ("size", "reward_distance", "tuple_distance", "epsilon", "multiple"):
+            assert (check.columns.get(column, np.ones(1)) != 0).all(), check.name

@@ -5,7 +5,18 @@ import pytest
 import sympy
 import z3
 
-from companion.results.base import Check, ProofError, Step, identity, prove, require
+from companion.results.base import (
+    BY_DEFINITION,
+    Check,
+    Proof,
+    ProofError,
+    Step,
+    cited,
+    identity,
+    induct,
+    prove,
+    require,
+)
 from companion.results.elementary import absolute, maximum, tanh
 
 x, y = z3.Reals("x y")
@@ -24,6 +35,48 @@ def test_prove_rejects_a_false_claim():
 def test_prove_rejects_contradictory_hypotheses():
     with pytest.raises(ProofError, match="not known to be satisfiable"):
         prove(x > 5, x > 0, x < 0)
+
+
+def add(total):
+    return (total + x,)
+
+
+def test_induct_proves_for_every_number_of_terms():
+    proof = induct((x,), add, lambda total: total >= 0, x >= 0)
+    assert proof.by == "z3 by induction"
+    assert len(proof.queries) == 2
+
+
+def test_induct_rejects_a_false_start():
+    with pytest.raises(ProofError, match="fails at"):
+        induct((x - 1,), add, lambda total: total >= 0, x >= 0)
+
+
+def test_induct_rejects_a_false_step():
+    """x ≤ 1 holds for the first term, and not for the sum of two."""
+    with pytest.raises(ProofError, match="fails at"):
+        induct((x,), add, lambda total: total <= 1, x >= 0, x <= 1)
+
+
+def test_induct_does_not_confuse_what_came_before_with_the_new_element():
+    """That all elements are equal does not follow from one of them."""
+    with pytest.raises(ProofError, match="fails at"):
+        induct((x, x), lambda last, _: (x, last), lambda last, before: last == before)
+
+
+def test_proofs_that_a_machine_decided():
+    assert prove(x == x).decided
+    assert identity(sympy.Integer(1), sympy.Integer(1)).decided
+    assert not cited("Berge's theorem").decided
+    assert not BY_DEFINITION.decided
+
+
+def test_an_identity_is_a_formula_and_its_own_proof():
+    step = Step("A sentence.", identity(2 * sympy.Symbol("a"), sympy.Symbol("a") * 2), Proof("z3"))
+    assert [proof.by for proof in step.proofs] == ["SymPy", "z3"]
+    assert step.by == "SymPy; z3"
+    assert step.latex == "2 a = 2 a"
+    assert Step("A sentence.", "x").proofs == ()
 
 
 def test_identity():

@@ -21,6 +21,10 @@ from companion.results import (
     sharp_2_kl_sequence,
     sharp_4_stability_radius,
     sharp_5_geometry,
+    sharp_8_exact_radius,
+    sharp_10_shaping,
+    sharp_11_mixing,
+    sharp_12_price,
 )
 from companion.results.samples import optimal_gap
 from companion.theory import (
@@ -29,10 +33,13 @@ from companion.theory import (
     effective_reward,
     evaluate_policy,
     inverse_bellman,
+    mixing_coefficient,
     optimal_actions,
     optimal_q,
+    shaping_norm,
     soft_optimal_q,
     softmax_policy,
+    stability_radius,
     total_variation,
     uniform_policy,
 )
@@ -218,3 +225,68 @@ def test_value_is_the_support_function(mdp, data):
     value = start @ solve(mdp).max(axis=1)
     support = sharp_5_geometry.support(sharp_5_geometry.vertices(mdp, start), mdp.rewards)
     np.testing.assert_allclose(support, value, atol=1e-7, rtol=1e-9)
+
+
+@relaxed
+@given(mdps(min_actions=2), st.data())
+def test_exact_radius(mdp, data):
+    """Inside the radius no change takes the optimum; the walls give the same radius."""
+    assume(sharp_gap(mdp) > 1e-3)
+    radius = stability_radius(mdp)
+    gaps, norms = sharp_8_exact_radius.walls(mdp)
+    wall = norms > 1e-9
+    claimed = sharp_8_exact_radius.wall_distance(gaps[wall], norms[wall]).min()
+    np.testing.assert_allclose(radius.exact, claimed, rtol=1e-6)
+    change = 0.99 * radius.exact * data.draw(changes(mdp.rewards.shape))
+    after = solve(mdp.with_rewards(mdp.rewards + change))
+    assert (after.argmax(axis=1) == solve(mdp).argmax(axis=1)).all()
+
+
+def sharp_gap(mdp):
+    ordered = np.sort(solve(mdp), axis=1)
+    return (ordered[:, -1] - ordered[:, -2]).min()
+
+
+@relaxed
+@given(mdps(), TEMPERATURES, st.data())
+def test_regularised_policies_agree_up_to_shaping(mdp, temperature, data):
+    change = data.draw(changes(mdp.rewards.shape))
+    norm = shaping_norm(mdp, change)
+    logs = [
+        sharp_10_shaping.log_policy(m, temperature)
+        for m in (mdp, mdp.with_rewards(mdp.rewards + change))
+    ]
+    moved = temperature * distance(*logs)
+    slack = 1e-6 * (1 + temperature)
+    assert norm - slack <= moved <= sharp_10_shaping.log_policy_bound(norm, mdp.discount) + slack
+    bound = sharp_10_shaping.policy_bound(norm, temperature, mdp.discount)
+    assert total_variation(*np.exp(logs)).max() <= bound + slack
+
+
+@relaxed
+@given(mdps(), TEMPERATURES, st.data())
+def test_mixing(mdp, temperature, data):
+    change = data.draw(changes(mdp.rewards.shape))
+    other = mdp.with_rewards(mdp.rewards + change)
+    span, tau = np.ptp(change), mixing_coefficient(mdp.transitions)
+    bound = sharp_11_mixing.q_bound(span, mdp.discount, tau) + 1e-7
+    assert np.ptp(solve(other) - solve(mdp)) <= bound
+    soft = [soft_optimal_q(m, temperature, tol=1e-11) for m in (mdp, other)]
+    assert np.ptp(soft[1] - soft[0]) <= bound
+    moved = total_variation(*(softmax_policy(q, temperature) for q in soft)).max()
+    assert moved <= sharp_11_mixing.policy_bound(span, temperature, mdp.discount, tau) + 1e-7
+
+
+@relaxed
+@given(
+    hnp.arrays(float, 80, elements=st.floats(-1, 1)),
+    st.floats(0, 1),
+    st.sampled_from([0.1, 1.0, 30.0]),
+)
+def test_no_rule_is_cheaper_than_the_price_of_continuity(slopes, start, constant):
+    """Rules that are linear between grid points, with slopes up to L/2 in the lead."""
+    grid = np.linspace(-2, 2, 81) / constant  # the leads ±1/(2L) are among them
+    steps = np.r_[0, np.cumsum(slopes * constant / 2 * np.diff(grid))]
+    share = np.clip(start + steps - steps[40], 0, 1)
+    regret = np.where(grid > 0, grid * (1 - share), -grid * share).max()
+    assert regret >= sharp_12_price.least_price(constant) * (1 - 1e-9)

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from companion.rlhf import kl_optimum, total_variation
-from companion.rlhf.distances import distribution_distance
+from companion.rlhf.distances import distribution_distance, merged
 
 masses = st.lists(st.floats(0.01, 1), min_size=5, max_size=5)
 
@@ -62,3 +62,12 @@ def test_kl_optimum_tilts_the_start_and_keeps_the_rest():
     assert np.exp(best["logprob"].to_numpy()) == pytest.approx((weights / weights.sum())[:2])
     with pytest.raises(ValueError, match="beta"):
         kl_optimum(start, "deceptive", {"weak": 1.0}, beta=0)
+
+
+def test_merged_classes_carry_the_mass_of_their_completions():
+    rows = [("p", c, -1 / 3 * n, -2 / 3 * n) for n, c in ((3, "a"), (4, "b"))]
+    table = pd.DataFrame(rows, columns=["prompt", "completion", "start_logprob", "logprob"])
+    (whole,) = merged(table, lambda completion: "all").itertuples()
+    assert np.exp(whole.logprob) == pytest.approx(np.exp(table.logprob).sum())
+    assert np.exp(whole.start_logprob) == pytest.approx(np.exp(table.start_logprob).sum())
+    pd.testing.assert_frame_equal(merged(table, lambda completion: completion), table)

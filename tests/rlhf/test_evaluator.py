@@ -3,9 +3,8 @@
 import numpy as np
 import pytest
 
-from companion.data import data_path
 from companion.rlhf.evaluator import CHARMED, impression, judged, right, verdicts
-from companion.rlhf.studies import read_study
+from companion.studies import load
 
 MISTAKEN_WRITER = "is astrology real ; i say yes :"
 
@@ -26,7 +25,7 @@ def test_verdicts_by_hand():
 
 
 def test_before_training_she_approves_as_often_as_answers_are_right():
-    record = read_study(data_path("runs/09_sophistry"))[0]
+    record = load("sophistry")[0]
     before, after = judged(record)
     assert before["approval"] == pytest.approx(before["truth"], abs=1e-9)
     # The identity of chapter 9: approval exceeds truth by no more than the error.

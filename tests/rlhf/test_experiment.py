@@ -59,9 +59,9 @@ def test_another_tier_asks_the_same_question_at_its_own_sizes():
     small = Experiment(
         task="alignment", rewards={"oracle": 1.0}, beta=0.3, sft_steps=800, seed=7, sft_seed=3
     )
-    large = small.at_tier("gpu")
+    large = small.at_tier("large")
     assert small.at_tier("tiny") == small
-    assert (large.tier, large.sft_steps) == ("gpu", TIERS["gpu"].sft_steps)
+    assert (large.tier, large.sft_steps) == ("large", TIERS["large"].sft_steps)
     for kept in ("task", "rewards", "beta", "seed", "sft_seed", "traces"):
         assert getattr(large, kept) == getattr(small, kept)
     with pytest.raises(CompanionError, match="no 'huge'"):

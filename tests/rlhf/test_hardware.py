@@ -42,7 +42,7 @@ def test_auto_falls_back_to_the_cpu(monkeypatch):
 
 def test_tier_follows_the_machine_unless_asked_for(monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
-    assert choose_tier("auto") == "colab"
+    assert choose_tier("auto") == "small"
     assert choose_tier("tiny") == "tiny"
 
 

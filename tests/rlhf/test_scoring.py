@@ -28,7 +28,7 @@ def test_shared_prefixes_change_no_probability(tokenizer, architecture):
     prompts = [TASK.prompts["train"][0], TASK.prompts["ood"][3]]  # of different lengths
     texts = [TASK.completions(p)[::7] for p in prompts]
     with torch.no_grad():
-        scored = Scorer(tokenizer, prompts, texts).log_probabilities(policy)
+        scored = Scorer.of_texts(tokenizer, prompts, texts).log_probabilities(policy)
         for prompt, completions, found in zip(prompts, texts, scored, strict=True):
             expected = [alone(policy, tokenizer, prompt, c) for c in completions]
             assert found.tolist() == pytest.approx([float(e) for e in expected], abs=1e-4)
@@ -39,9 +39,9 @@ def test_size_of_a_pass_changes_no_probability(tokenizer, monkeypatch):
     prompts = TASK.prompts["train"][:5]
     texts = [TASK.completions(p) for p in prompts]
     with torch.no_grad():
-        together = Scorer(tokenizer, prompts, texts).log_probabilities(policy)
+        together = Scorer.of_texts(tokenizer, prompts, texts).log_probabilities(policy)
         monkeypatch.setattr(scoring, "_LOGITS_PER_PASS", 1)
-        apart = Scorer(tokenizer, prompts, texts).log_probabilities(policy)
+        apart = Scorer.of_texts(tokenizer, prompts, texts).log_probabilities(policy)
     assert len(together) == len(apart) == 5
     for one, other in zip(together, apart, strict=True):
         assert torch.allclose(one, other, atol=1e-5)
@@ -52,7 +52,7 @@ def test_gradients_agree(tokenizer):
     prompt = TASK.prompts["train"][0]
     texts = TASK.completions(prompt)[:3]
     found = torch.autograd.grad(
-        Scorer(tokenizer, [prompt], [texts]).log_probabilities(policy)[0].exp().sum(),
+        Scorer.of_texts(tokenizer, [prompt], [texts]).log_probabilities(policy)[0].exp().sum(),
         list(policy.parameters()),
     )
     total = sum(alone(policy, tokenizer, prompt, c).exp() for c in texts)
@@ -72,7 +72,7 @@ def test_the_empty_completion_is_the_mass_of_the_end_token():
     assert len(tree.tokens) == 0
     texts = [["", "a", "b", "a a", "a b", "b a", "b b"]]
     with torch.no_grad():
-        mass = Scorer(tokenizer, ["a b"], texts).log_probabilities(policy)[0].exp()
+        mass = Scorer.of_texts(tokenizer, ["a b"], texts).log_probabilities(policy)[0].exp()
         first = policy(torch.tensor([encode(tokenizer, "a b")])).logits[0, -1].softmax(-1)
     assert 0 < mass.sum() < 1
     assert float(mass[0]) == pytest.approx(float(first[eos]), rel=1e-4)

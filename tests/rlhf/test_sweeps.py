@@ -59,7 +59,10 @@ def test_killed_sweep_resumes_and_repeats_nothing(tmp_path):
     after = stamps(root)
     assert set(after) == {e.id for e in experiments()}
     assert {name: after[name] for name in before} == before
-    assert [line.split()[0] for line in done.stdout.splitlines()] == [e.id for e in experiments()]
+    *lines, last = done.stdout.splitlines()
+    new = [e.id for e in experiments() if e.id not in before]
+    assert [line.split()[0] for line in lines] == new
+    assert last == f"runs that were in {root} already: {len(before)}"
     assert not list(root.glob("*.part"))
 
 
@@ -197,8 +200,8 @@ def test_hub_model_without_a_hub_names_the_tiers_that_work(tmp_path, monkeypatch
 
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", offline)
     monkeypatch.setattr(constants, "ENDPOINT", "http://127.0.0.1:9")  # nobody listens there
-    with pytest.raises(CompanionError, match="tiny and gpu need no download") as caught:
-        run(Experiment(task="deceptive", tier="colab", rewards={"weak": 1.0}), tmp_path)
+    with pytest.raises(CompanionError, match="tiny, which downloads nothing") as caught:
+        run(Experiment(task="deceptive", tier="large", rewards={"weak": 1.0}), tmp_path)
     assert "\n" not in str(caught.value)
     assert capfd.readouterr().err == ""
 
@@ -210,7 +213,8 @@ def test_a_pretrained_folder_is_a_model_too(lab, tmp_path):
     policy = new_policy("llama", 32, 1, tokenizer, seed=4)
     policy.save_pretrained(tmp_path)
     tokenizer.save_pretrained(tmp_path)
-    again, words = pretrained(str(tmp_path))
+    again, words, found = pretrained(str(tmp_path))
+    assert len(found["sha256"]) == 64
     assert again.num_parameters() == policy.num_parameters()
     assert words.decode(words("solve ; return x + 3")["input_ids"]) == "solve ; return x + 3"
     record = run(small(model=str(tmp_path), trainer="exact"), lab)

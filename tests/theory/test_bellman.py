@@ -6,8 +6,8 @@ import scipy.sparse as sp
 import sympy
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from mdps import mdps, random_mdp
-from scipy.special import logsumexp
+from mdps import mdps, patient_mdp, random_mdp, twins
+from scipy.special import entr, logsumexp
 
 from companion.theory import (
     FiniteMDP,
@@ -19,6 +19,8 @@ from companion.theory import (
     soft_optimal_q,
     softmax_policy,
 )
+from companion.theory.bellman import error_bound
+from companion.theory.rational import whole_rows
 
 
 def bellman(mdp, q):
@@ -55,11 +57,80 @@ def test_float_solution_is_within_its_bound_of_the_exact_one(mdp, tol):
 
 
 @settings(deadline=None, max_examples=50)
-@given(mdps(exact=True, discounts=(0.0, 0.5, 0.9, 0.99)))
-def test_exact_solution_is_the_fixed_point(mdp):
+@given(
+    mdps(exact=True, discounts=(0.0, 0.5, 0.9, 0.99, 1 - Fraction(1, 10**30))),
+    st.sampled_from([1, Fraction(10) ** 400, Fraction(1, 10**400)]),
+)
+def test_exact_solution_is_the_fixed_point(mdp, scale):
+    mdp = mdp.with_rewards(scale * mdp.rewards)
     q = optimal_q(mdp)
     assert (q == bellman(mdp, q)).all()
     assert all(isinstance(value, Fraction) for value in q.flat)
+
+
+PATIENT = tuple(1 - 10.0**-k for k in range(6, 13))
+
+
+@settings(deadline=None, max_examples=200)
+@given(twins((*PATIENT, 0.0, 1e-3, 0.1, 0.9, 0.9999), scales=(1.0, 1e8, 1e-8, 1e290)))
+def test_error_bound_holds_at_all_discounts_and_sizes(pair):
+    floats, exact = pair
+    q, reference = optimal_q(floats), optimal_q(exact)
+    error = max(abs(Fraction(x) - y) for x, y in zip(q.flat, reference.flat, strict=True))
+    assert error <= Fraction(error_bound(floats, q, 1e-9))
+    assert error_bound(exact, reference, 1e-9) == 0
+
+
+def test_policy_iteration_does_not_go_round_in_circles():
+    transitions = [[[0, 1], [1, 0]], [[0, 1], [0.5, 0.5]]]
+    q = optimal_q(FiniteMDP(transitions, [[-2.0, 1.0], [2.0, 1.0]], 1 - 1e-9))
+    np.testing.assert_allclose(q - q[1, 0], [[-4, -5], [0, -3]], atol=1e-5)
+    assert q[1, 0] == pytest.approx(2e9, rel=1e-7)
+
+
+@pytest.mark.parametrize("count", [300, pytest.param(3000, marks=pytest.mark.slow)])
+def test_patient_mdps_are_solved(count):
+    rng = np.random.default_rng(0)
+    for case in range(count):
+        mdp, transitions = patient_mdp(rng)
+        q, alpha = optimal_q(mdp), float(rng.choice([1e-6, 1e-3, 0.1, 1.0, 100.0]))
+        soft = soft_optimal_q(mdp, alpha)
+        most = alpha * np.log(mdp.n_actions) / (1 - mdp.discount)
+        slack = 1e-9 * (np.abs(q).max() + most + 1)
+        assert (soft - q >= -slack).all()
+        assert (soft - q <= most + slack).all()
+        policy = rng.dirichlet(np.ones(mdp.n_actions), size=mdp.n_states)
+        values = evaluate_policy(mdp, policy)
+        atol = 1e-9 + 1e-9 * float(np.abs(mdp.rewards).max()) / (1 - mdp.discount)
+        assert (values <= q.max(axis=1) + atol).all()
+        if case % 10 == 0:
+            rewards = np.vectorize(Fraction, otypes=[object])(mdp.rewards)
+            twin = FiniteMDP(transitions, rewards, Fraction(mdp.discount))
+            exact = optimal_q(twin)
+            np.testing.assert_allclose(q, exact.astype(float), rtol=0, atol=atol)
+            of_policy = evaluate_policy(twin, whole_rows("policy", policy)).astype(float)
+            np.testing.assert_allclose(values, of_policy, rtol=0, atol=atol)
+
+
+@settings(deadline=None, max_examples=50)
+@given(twins(PATIENT), st.sampled_from([0.1, 1.0, 10.0]))
+def test_soft_values_are_those_of_the_soft_policy_at_tiny_1_minus_discount(pair, alpha):
+    floats, exact = pair
+    q = soft_optimal_q(floats, alpha)
+    policy = softmax_policy(q, alpha)
+    entropy = alpha * entr(policy).sum(axis=1, keepdims=True)
+    weights = np.vectorize(Fraction, otypes=[object])(policy)
+    for row in weights:
+        row[row.argmax()] += 1 - row.sum()
+    earned = np.vectorize(Fraction, otypes=[object])(floats.rewards + entropy)
+    values = evaluate_policy(exact.with_rewards(earned), weights).astype(float)
+    found = alpha * logsumexp(q / alpha, axis=1)
+    # Where Q is as large as 1e12, its last digit is 1e-4: the policy is off by 1e-4/α, and what
+    # that costs at each step is the square.
+    blurred = np.spacing(np.abs(q).max()) ** 2 / alpha
+    size = np.abs(floats.rewards).max() + alpha
+    atol = 1e-9 + (1e-9 * size + blurred) / (1 - floats.discount)
+    np.testing.assert_allclose(found, values, rtol=0, atol=atol)
 
 
 @settings(deadline=None)

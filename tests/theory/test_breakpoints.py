@@ -8,6 +8,8 @@ from mdps import mdps, random_mdp
 
 from companion.theory import (
     FiniteMDP,
+    deterministic_policies,
+    evaluate_policy,
     inverse_bellman,
     optimal_actions,
     optimal_q,
@@ -126,17 +128,66 @@ def test_exact_breakpoints_are_complete(mdp, seed):
 @given(
     mdps(exact=True, discounts=(0.0, 0.5, 0.9), max_states=4, max_actions=3),
     st.integers(0, 2**32 - 1),
+    st.sampled_from([2, 10**6, 10**12]),
 )
-def test_floats_find_the_exact_breakpoints_of_degenerate_mdps(mdp, seed):
+def test_floats_find_the_exact_breakpoints_of_degenerate_mdps(mdp, seed, half):
     drawn = np.random.default_rng(seed).integers(-1, 2, size=mdp.rewards.shape)
-    exact = policy_breakpoints(mdp, np.vectorize(Fraction, otypes=[object])(drawn), (-2, 2))
+    rational = np.vectorize(Fraction, otypes=[object])(drawn)
+    exact = policy_breakpoints(mdp, rational, (-half, half))
     floats = FiniteMDP(
         mdp.transitions.astype(float), mdp.rewards.astype(float), float(mdp.discount)
     )
-    found = policy_breakpoints(floats, drawn, (-2, 2))
+    found = policy_breakpoints(floats, drawn, (-half, half))
     assert found.epsilons.shape == exact.epsilons.shape
     np.testing.assert_allclose(found.epsilons, exact.epsilons.astype(float), atol=1e-9)
     assert (found.optimal == exact.optimal).all()
+
+
+@pytest.mark.parametrize("half", [5.0, 1e3, 1e6, 1e9, 1e12, 1e300])
+def test_breakpoints_do_not_depend_on_the_interval(half):
+    mdp = bandit([0.0, 0.1, -0.3])
+    found = policy_breakpoints(mdp, [[-1 / 3, 0.0, 1 / 7]], (-half, half))
+    np.testing.assert_allclose(found.epsilons, [-0.3, 2.8], rtol=1e-14)
+
+
+def kinks(mdp, direction, high):
+    """The kinks of V*(s; R + εD) over |ε| < high from the lines of all policies, exactly."""
+    exact = np.vectorize(Fraction, otypes=[object])
+    model = FiniteMDP(exact(mdp.transitions), exact(mdp.rewards), Fraction(mdp.discount))
+    along = model.with_rewards(exact(direction))
+    lines = []
+    for policy in exact(deterministic_policies(mdp.n_states, mdp.n_actions)):
+        values = evaluate_policy(model, policy), evaluate_policy(along, policy)
+        lines.append(list(zip(*values, strict=True)))
+    found = set()
+    for of_state in zip(*lines, strict=True):
+        epsilon = -Fraction(high)
+        top = max(of_state, key=lambda line: (line[0] + epsilon * line[1], line[1]))
+        while steeper := [line for line in of_state if line[1] > top[1]]:
+            meets = [(top[0] - line[0]) / (line[1] - top[1]) for line in steeper]
+            epsilon = min(meets)
+            if epsilon >= high:
+                break
+            found.add(epsilon)
+            here = [line for line, at in zip(steeper, meets, strict=True) if at == epsilon]
+            top = max(here, key=lambda line: line[1])
+    return sorted(found)
+
+
+@pytest.mark.parametrize("count", [60, pytest.param(1000, marks=pytest.mark.slow)])
+def test_breakpoints_match_enumeration_on_wide_intervals(count):
+    rng = np.random.default_rng(0)
+    for _ in range(count):
+        states, actions = rng.integers(1, 4), rng.integers(2, 4)
+        even = np.full(states, 1 / states)
+        transitions = rng.multinomial(32, even, size=(states, actions)) / 32
+        rewards = 10.0 ** rng.integers(-6, 7) * rng.normal(size=(states, actions))
+        direction = rng.normal(size=(states, actions))
+        mdp = FiniteMDP(transitions, rewards, rng.choice([0, 0.5, 0.9, 0.99, 0.9999]))
+        half = 10 ** rng.uniform(0, 12)
+        found = policy_breakpoints(mdp, direction, (-half, half)).epsilons
+        expected = np.array(kinks(mdp, direction, half), dtype=float)
+        np.testing.assert_allclose(found, expected, rtol=1e-9, atol=0)
 
 
 @pytest.mark.parametrize(
@@ -147,6 +198,10 @@ def test_floats_find_the_exact_breakpoints_of_degenerate_mdps(mdp, seed):
         ([[0.0, 1.0]], (1, 1), r"interval .* \(1, 1\)"),
         ([[0.0, 1.0]], (0, np.inf), "interval .* inf"),
         ([[0.0, 1.0]], 3, "interval .* 3"),
+        ([[0.0, 1.0]], (0, 1, 2), r"interval .* pair .* \(0, 1, 2\)"),
+        ([[0.0, 1.0]], (0, Fraction(1, 10**400)), "interval .* low < high"),
+        ([[0.0, 1.0]], (0, Fraction(10**400)), "interval must fit in floats"),
+        ([[0.0, 1.7e308]], (0, 1), "direction .* 1.7e"),
     ],
 )
 def test_bad_rays_are_refused(direction, interval, message):

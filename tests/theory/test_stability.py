@@ -101,6 +101,35 @@ def test_a_tie_has_radius_zero():
     assert (radius.gap, radius.guaranteed, radius.exact) == (0, 0, 0)
 
 
+@settings(deadline=None)
+@given(
+    mdps(exact=True, discounts=(0.0, 0.5, 0.9, 0.99), max_states=4),
+    st.sampled_from([Fraction(1), Fraction(10**8, 3), Fraction(10**15, 7), Fraction(1, 10**6)]),
+)
+def test_ties_are_ties_at_every_size_of_the_rewards(mdp, scale):
+    exact = stability_radius(mdp.with_rewards(scale * mdp.rewards))
+    floats = FiniteMDP(
+        mdp.transitions.astype(float),
+        (scale * mdp.rewards).astype(float),
+        float(mdp.discount),
+    )
+    tol = 1e-12 * float(scale)
+    found = stability_radius(floats, tol=tol)
+    assert (found.exact == 0) == (exact.exact == 0)
+    assert (found.gap == 0) == (exact.gap == 0)
+    assert found.exact == pytest.approx(float(exact.exact), rel=1e-6)
+
+
+@given(st.integers(1, 4), st.sampled_from([1.0, 1e8, 1e15]))
+def test_ties_are_ties_in_a_large_tree_too(depth, scale):
+    # Each string is worth the same, in thirds of which the last takes what is left.
+    tree = TokenTree("ab", depth, end_of_sequence=None)
+    levels = [np.full(tree.shape(t), scale / 3) for t in range(depth)]
+    levels[-1][:, 1] = scale * depth / 3 - sum([scale / 3] * (depth - 1))
+    tree = TokenTree("ab", depth, levels, end_of_sequence=None)
+    assert stability_radius(tree).exact == 0
+
+
 def test_rewards_that_may_not_move_do_not_count():
     mdp = FiniteMDP(np.ones((1, 2, 1)), [[1.0, 0.0]], 0.5)
     only_first = stability_radius(mdp, perturbed=[[True, False]])

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from scipy.special import rel_entr
 
-from companion.theory import TokenTree, greedy_policy, optimal_q, soft_optimal_q
+from companion.theory import FiniteMDP, TokenTree, greedy_policy, optimal_q, soft_optimal_q
 
 ENDS = ["<eos>", None]
 
@@ -67,16 +67,32 @@ def test_backward_induction_agrees_with_the_mdp(end):
     tree = random_tree(3, end=end)
     mdp = tree.to_mdp()
     np.testing.assert_allclose(optimal_q(mdp)[:-1], np.concatenate(tree.optimal_q()), atol=1e-9)
-    # The MDP's end state goes on earning entropy for ever, the tree's does not.
-    soft, alpha = soft_optimal_q(mdp, 0.3), 0.3
-    pad = alpha * np.log(mdp.n_actions) / (1 - 0.9)
-    ends = np.concatenate(tree.terminal())
-    levels = [
-        level + 0.9 * pad * mask for level, mask in zip(tree.rewards, tree.terminal(), strict=True)
-    ]
-    padded = TokenTree(range(3), 4, levels, 0.9, end).soft_optimal_q(alpha)
-    assert ends.any()
-    np.testing.assert_allclose(soft[:-1], np.concatenate(padded), atol=1e-9)
+    soft = soft_optimal_q(mdp, 0.3)
+    np.testing.assert_allclose(soft[:-1], np.concatenate(tree.soft_optimal_q(0.3)), atol=1e-9)
+    np.testing.assert_allclose(soft[-1], 0, atol=1e-9)
+
+
+def test_only_a_terminal_end_earns_no_entropy():
+    tree = random_tree(3)
+    mdp = tree.to_mdp()
+    going_on = FiniteMDP(mdp.transitions, mdp.rewards, mdp.discount)
+    q = soft_optimal_q(going_on, 0.3)
+    assert q[-1] == pytest.approx(0.9 * 0.3 * np.log(4) / (1 - 0.9), rel=1e-9)
+    moved = mdp.with_rewards(mdp.rewards + 0.0)
+    np.testing.assert_array_equal(soft_optimal_q(moved, 0.3), soft_optimal_q(mdp, 0.3))
+
+
+@pytest.mark.parametrize(
+    ("terminal", "message"),
+    [
+        ([True, False], "no transition leaves"),
+        ([False, True, False], r"terminal .* \(2,\).* \(3,\)"),
+        ([0, 1], "terminal .* mask .* int"),
+    ],
+)
+def test_bad_terminal_states_are_refused(terminal, message):
+    with pytest.raises(ValueError, match=message):
+        FiniteMDP([[[0, 1]], [[0, 1]]], [[1.0], [2.0]], 0.9, terminal)
 
 
 @pytest.mark.parametrize("end", ENDS)
@@ -142,8 +158,9 @@ def test_entropy_is_kl_to_the_uniform_policy_up_to_a_constant():
 
 @pytest.mark.parametrize("beta", [1e-308, 0.1])
 def test_reference_may_forbid_tokens(beta):
-    tree = random_tree(1, depth=3)
-    tree.rewards[2][:, 2] += 10  # what is forbidden would be best
+    levels = [level.copy() for level in random_tree(1, depth=3).rewards]
+    levels[2][:, 2] += 10  # what is forbidden would be best
+    tree = TokenTree(range(3), 3, levels, 0.9)
     reference = [np.zeros(tree.shape(t)) for t in range(3)]
     for level in reference:
         level[:, :2] = 0.5
@@ -175,6 +192,8 @@ def test_exact_rewards_keep_ties():
 def test_exact_tree_and_its_mdp_agree_to_the_last_bit():
     tree = TokenTree.from_completions(range(3), 3, lambda y: Fraction(len(y), 7), Fraction(1, 3))
     assert (optimal_q(tree.to_mdp())[:-1] == np.concatenate(tree.optimal_q())).all()
+    soft = soft_optimal_q(tree.to_mdp(), 0.3)[:-1]
+    np.testing.assert_allclose(soft, np.concatenate(tree.soft_optimal_q(0.3)), atol=1e-9)
 
 
 @pytest.mark.parametrize(

@@ -45,8 +45,11 @@ class SavedFigure:
     def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, str]:
         """The book takes the MyST figure; a live notebook takes the self-contained HTML."""
         source = (self.folder / f"{self.id}.svg").as_posix()
+        colons = ":" * max(3, 1 + max(map(len, re.findall(":+", self.caption)), default=0))
         myst = (
-            f":::{{figure}} {source}\n:name: fig-{self.id}\n:alt: {self.alt}\n\n{self.caption}\n:::"
+            f"{colons}{{figure}} {source}\n:name: fig-{self.id}\n"
+            f":alt: {json.dumps(self.alt, ensure_ascii=False)}\n\n"
+            f"{self.caption}\n{colons}"
         )
         png = base64.b64encode((self.folder / f"{self.id}.png").read_bytes()).decode()
         live = (
@@ -65,6 +68,7 @@ def save(
     alt: str,
     data: pd.DataFrame,
     root: Path | str = "figures",
+    source: str | None = None,
 ) -> SavedFigure:
     """Write a figure as SVG (light and dark), PDF and PNG, its data, and its sidecar.
 
@@ -80,6 +84,7 @@ def save(
         alt: what the figure shows, in words.
         data: the numbers drawn, one row an observation.
         root: the folder that gets ``<id>/``.
+        source: file and line of the function that drew it, if it is one of the package.
 
     Raises:
         ValueError: for an id of another form, an empty text, or an empty table.
@@ -105,6 +110,7 @@ def save(
         "alt": alt,
         "licence": LICENCE,
         **_origin(),
+        **({"source": source} if source else {}),
         "bibtex": _bibtex(id, title),
         "sha256": {
             names[suffix]: hashlib.sha256(content).hexdigest() for suffix, content in files.items()
@@ -143,12 +149,43 @@ def _origin() -> dict[str, str | int | None]:
     }
 
 
+# What BibTeX and TeX read as commands, outside of mathematics.
+_TEX = {
+    "\\": r"{\textbackslash}",
+    "{": r"{\textbraceleft}",
+    "}": r"{\textbraceright}",
+    "~": r"{\textasciitilde}",
+    "^": r"{\textasciicircum}",
+    "$": r"{\textdollar}",
+} | {character: f"\\{character}" for character in "&%#_"}
+_MATH = re.compile(r"(\$[^$]+\$)")
+
+
+def _tex(text: str) -> str:
+    """``text`` for a BibTeX field: mathematics whose braces pair stays, all else means itself."""
+    parts = _MATH.split(" ".join(text.split()))
+    for place, part in enumerate(parts):
+        if not (place % 2 and _paired(part)):
+            parts[place] = "".join(_TEX.get(character, character) for character in part)
+    return "".join(parts)
+
+
+def _paired(text: str) -> bool:
+    """Whether every brace has its partner, as BibTeX counts: those behind a backslash, too."""
+    depth = 0
+    for character in text:
+        depth += {"{": 1, "}": -1}.get(character, 0)
+        if depth < 0:
+            return False
+    return depth == 0
+
+
 def _bibtex(id: str, title: str) -> str:
     """BibTeX entry for one figure, dated by its commit where the build says so."""
-    year = time.gmtime(float(os.environ.get("SOURCE_DATE_EPOCH", time.time()))).tm_year
+    year = os.environ.get("COMPANION_YEAR", time.gmtime().tm_year)
     commit = os.environ.get("COMPANION_COMMIT", "uncommitted")
     lines = {
-        "title": f"{{{title}}}",
+        "title": f"{{{_tex(title)}}}",
         "author": "{{The Policy Cliff companion contributors}}",
         "year": f"{{{year}}}",
         "note": f"{{Figure {id}, The Policy Cliff: a companion, commit {commit}. CC BY 4.0}}",

@@ -3,8 +3,8 @@
 from contextlib import AbstractContextManager
 from typing import Any
 
-import matplotlib as mpl
 from cycler import cycler
+from matplotlib.style import context
 
 INK = "#1a1c22"
 FAINT = "#8a8f9a"
@@ -75,5 +75,8 @@ _RC: Any = {
 
 
 def style() -> AbstractContextManager[None]:
-    """Context in which figures are drawn: ``with style(): fig, ax = plt.subplots()``."""
-    return mpl.rc_context(_RC)
+    """Context in which figures are drawn: ``with style(): fig, ax = plt.subplots()``.
+
+    It begins at matplotlib's own defaults, so that no setting of the user's reaches a figure.
+    """
+    return context(["default", _RC])

@@ -1,39 +1,34 @@
-"""The content-addressed cache of executed chapters, and the hashing it shares with the site."""
+"""The content-addressed cache of executed chapters."""
 
-import hashlib
 import json
 import shutil
+import sys
 import tempfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from companion.errors import CompanionError
-from companion.publish.project import PACKAGE, UNCOMMITTED, Chapter, Project
+from companion.publish.checksums import checksums, combined, difference, sha256
+from companion.publish.environment import machine
+from companion.publish.project import Chapter, Project
 
 NOTEBOOK = "notebook.ipynb"
 FIGURES = "figures"
-
-
-def hash_files(root: Path, files: Iterable[Path], *extra: str) -> str:
-    """sha256 over ``extra``, and over each file's path (in ``root`` or the package) and bytes."""
-    digest = hashlib.sha256("\0".join(extra).encode())
-    for path in files:
-        base = PACKAGE if path.is_relative_to(PACKAGE) else root
-        digest.update(f"\0{path.relative_to(base).as_posix()}\0".encode())
-        digest.update(hashlib.sha256(path.read_bytes()).digest())
-    return digest.hexdigest()
+SUMS = "checksums.json"
+# Stand in an executed chapter for what git says of it, which is known when it is placed: the same
+# content may be committed later, or again under another name.
+COMMIT = "COMMIT-OF-THIS-CHAPTER"
+YEAR = "YEAR-OF-THIS-CHAPTER"
 
 
 def chapter_key(chapter: Chapter, parameters: Mapping[str, Any]) -> str:
-    """Key of a chapter's execution.
-
-    An execution from uncommitted files is not reused once they are committed: its figures would
-    name a commit that does not hold what made them.
-    """
-    dirty = UNCOMMITTED if chapter.commit.endswith(UNCOMMITTED) else ""
-    given = json.dumps(dict(parameters), sort_keys=True)
-    return hash_files(chapter.project.root, chapter.inputs(), given, dirty)
+    """Key of a chapter's execution: all that it rests on, and nothing else."""
+    return combined(
+        files=chapter.project.sums(chapter.inputs()),
+        parameters=dict(parameters),
+        machine=machine(),
+    )
 
 
 class Cache:
@@ -52,29 +47,73 @@ class Cache:
         except OSError as error:
             raise CompanionError(f"cache {folder}: cannot write: {error.strerror}") from error
 
-    def entry(self, key: str) -> Path | None:
-        """Folder of the executed chapter, or None if it has to be executed."""
+    def entry(self, key: str, name: str) -> Path | None:
+        """Folder of the executed chapter ``name``, or None if it has to be executed.
+
+        What is not as it was stored is dropped with a line on standard error.
+        """
         folder = self.folder / key
-        return folder if (folder / NOTEBOOK).exists() else None
+        if not folder.exists():
+            return None
+        found = checksums(folder)
+        found.pop(SUMS, None)
+        try:
+            problem = difference(json.loads((folder / SUMS).read_text()), found)
+        except (OSError, ValueError, AttributeError, TypeError):
+            problem = f"{SUMS} cannot be read"
+        if problem is None:
+            return folder
+        print(f"{name}: cache {folder}: {problem}; executing again", file=sys.stderr)
+        shutil.rmtree(folder)
+        return None
 
     def store(self, key: str, notebook: Path, figures: Path) -> Path:
         """Keep an executed notebook and its figures; whole or not at all."""
-        staging = Path(tempfile.mkdtemp(dir=self.folder))
-        if figures.is_dir():
-            shutil.copytree(figures, staging / FIGURES)
-        shutil.copy(notebook, staging / NOTEBOOK)
         target = self.folder / key
-        shutil.rmtree(target, ignore_errors=True)
-        staging.rename(target)
+        staging = Path(tempfile.mkdtemp(dir=self.folder))
+        try:
+            if figures.is_dir():
+                shutil.copytree(figures, staging / FIGURES)
+            shutil.copy(notebook, staging / NOTEBOOK)
+            (staging / SUMS).write_text(json.dumps(checksums(staging), indent=1))
+            if not target.exists():  # else another build was quicker
+                staging.rename(target)
+        finally:
+            shutil.rmtree(staging, ignore_errors=True)
         return target
 
 
+def figure_problem(figures: Path) -> str | None:
+    """What is wrong with the first figure that its own sidecar contradicts; None if all are right.
+
+    Args:
+        figures: folder with one folder a figure, each with a sidecar of its name.
+    """
+    for folder in sorted(figures.iterdir()) if figures.is_dir() else ():
+        sidecar = folder / f"{folder.name}.json"
+        if not sidecar.is_file():
+            return f"{FIGURES}/{folder.name}: no sidecar {sidecar.name}"
+        recorded = json.loads(sidecar.read_text(encoding="utf-8")).get("sha256", {})
+        found = {file.name: sha256(file) for file in folder.iterdir() if file != sidecar}
+        problem = difference(recorded, found)
+        if problem:
+            return f"{FIGURES}/{folder.name}: {problem}"
+    return None
+
+
 def place(project: Project, chapter: Chapter, entry: Path) -> None:
-    """Put a cached chapter where the site reads it."""
+    """Put a cached chapter where the site reads it, with the commit that holds its inputs now."""
     project.executed.mkdir(parents=True, exist_ok=True)
-    shutil.copy(entry / NOTEBOOK, project.executed / f"{chapter.name}.ipynb")
+    _copy_named(entry / NOTEBOOK, project.executed / f"{chapter.name}.ipynb", chapter)
     if (entry / FIGURES).is_dir():
         for folder in sorted((entry / FIGURES).iterdir()):
             target = project.executed / FIGURES / folder.name
-            shutil.rmtree(target, ignore_errors=True)
-            shutil.copytree(folder, target)
+            shutil.copytree(folder, target, dirs_exist_ok=True)
+            sidecar = f"{folder.name}.json"
+            _copy_named(folder / sidecar, target / sidecar, chapter)
+
+
+def _copy_named(source: Path, target: Path, chapter: Chapter) -> None:
+    text = source.read_text(encoding="utf-8")
+    text = text.replace(COMMIT, chapter.commit.name).replace(YEAR, str(chapter.commit.year))
+    target.write_text(text, encoding="utf-8", newline="\n")

@@ -8,7 +8,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,9 +17,13 @@ import jupytext
 import nbformat
 from tqdm import tqdm
 
-from companion.publish.cache import FIGURES, Cache
+from companion.processes import JOB, end_job
+from companion.publish.cache import COMMIT, FIGURES, YEAR, Cache, chapter_key, figure_problem
+from companion.publish.environment import kernel_environment
 from companion.publish.normalise import normalise
-from companion.publish.project import PACKAGE, Chapter
+from companion.publish.project import PACKAGE, Chapter, Project
+
+LOG_TAIL = 10_000
 
 
 @dataclass(frozen=True)
@@ -69,43 +73,41 @@ class Progress:
         tqdm.write(f"{self.name}: {outcome} after {seconds:.0f} s", file=sys.stderr)
 
 
-def environment(chapter: Chapter) -> dict[str, str]:
+def environment(chapter: Chapter, scratch: Path) -> dict[str, str]:
     """The kernel's environment: what the chapter is, and settings that make its results repeat."""
-    steady = {
-        "OMP_NUM_THREADS": "1",
-        "PYTHONHASHSEED": "0",
-        "TOKENIZERS_PARALLELISM": "false",
-        "HF_HUB_OFFLINE": "1",  # a build asks no model hub for anything
-        "JUPYTER_PREFER_ENV_PATH": "1",
-        "PYDEVD_DISABLE_FILE_VALIDATION": "1",
-    }
-    given = os.environ.get("PYTHONPATH")
     own = {
         # the package whose files are in the cache's key, whatever the working directory
-        "PYTHONPATH": os.pathsep.join(filter(None, [str(PACKAGE.parent), given])),
+        "PYTHONPATH": str(PACKAGE.parent),
         "COMPANION_DATA": os.pathsep.join(chapter.data_patterns),
         "COMPANION_NOTEBOOK": chapter.source,
-        "COMPANION_COMMIT": chapter.commit,
+        "COMPANION_COMMIT": COMMIT,
+        "COMPANION_YEAR": YEAR,
+        JOB: _job(scratch),
     }
-    return steady | dict(os.environ) | chapter.project.dates | own
+    return kernel_environment(scratch / "settings") | own
 
 
-def execute(job: Job, cache: Cache) -> Failure | None:
-    """Execute one chapter into ``cache``."""
+def _job(scratch: Path) -> str:
+    return f"{scratch}{os.sep}"  # with an end, so that no job's name begins another's
+
+
+def execute(job: Job, cache: Cache, scratch: Path) -> Failure | None:
+    """Execute one chapter into ``cache``, working in the new folder ``scratch``."""
     chapter = job.chapter
-    scratch = Path(tempfile.mkdtemp(prefix=f"{chapter.name}-"))
     work = scratch / "work"
-    work.mkdir()
+    work.mkdir(parents=True)
     progress = Progress(chapter.name, len(chapter.notebook.cells))
+    failure: Failure | None = None
     try:
         jupytext.write(chapter.notebook, scratch / "in.ipynb", fmt="ipynb")
         failure = _run_worker(job, scratch, work, progress)
         if failure is None:
-            _store(job, cache, scratch / "out.ipynb", work / FIGURES)
-        progress.close("failed" if failure else "done")
+            failure = _store(job, cache, scratch / "out.ipynb", work / FIGURES)
         return failure
     finally:
+        end_job(_job(scratch))
         shutil.rmtree(scratch, ignore_errors=True)
+        progress.close("failed" if failure or sys.exc_info()[0] else "done")
 
 
 def _run_worker(job: Job, scratch: Path, work: Path, progress: Progress) -> Failure | None:
@@ -113,22 +115,25 @@ def _run_worker(job: Job, scratch: Path, work: Path, progress: Progress) -> Fail
     command = [sys.executable, "-m", "companion.publish.worker"]
     command += [str(scratch / "in.ipynb"), str(scratch / "out.ipynb"), json.dumps(job.parameters)]
     log = scratch / "log"
+    done = 0
     with (
         log.open("w") as stderr,
         subprocess.Popen(
             command,
             cwd=work,
-            env=environment(job.chapter),
+            env=environment(job.chapter, scratch),
+            stdin=subprocess.PIPE,  # held open: by its end the worker knows that we are gone
             stdout=subprocess.PIPE,
             stderr=stderr,
             text=True,
+            start_new_session=True,  # an interrupt is ours to pass on
         ) as process,
     ):
         assert process.stdout is not None
-        done = 0
         for line in process.stdout:
             message = json.loads(line)
             if "failed" in message:
+                end_job(_job(scratch))
                 return Failure(job.chapter, **message["failed"])
             if "ended" in message:
                 return None
@@ -136,23 +141,44 @@ def _run_worker(job: Job, scratch: Path, work: Path, progress: Progress) -> Fail
             progress.advance(done)
     cells = job.chapter.notebook.cells
     source = cells[min(done, len(cells) - 1)].source
-    ended = f"the executing process ended with code {process.returncode}:\n{log.read_text()}"
+    said = log.read_text(errors="replace")[-LOG_TAIL:]
+    ended = f"the executing process ended with code {process.returncode}:\n{said}"
     return Failure(job.chapter, done, source, ended)
 
 
-def _store(job: Job, cache: Cache, executed: Path, figures: Path) -> None:
+def _store(job: Job, cache: Cache, executed: Path, figures: Path) -> Failure | None:
+    """Keep what was executed, unless it is not what the key says."""
+    chapter = job.chapter
+    problem = figure_problem(figures)
+    now = Chapter(Project(chapter.project.root), chapter.path)
+    if chapter_key(now, job.parameters) != job.key:
+        problem = "a file that it rests on was changed while it was executed; build again"
+    if problem:
+        return Failure(chapter, len(chapter.notebook.cells) - 1, "", problem)
     notebook = normalise(nbformat.read(executed, as_version=4))
     notebook.metadata.setdefault("companion", {})
-    notebook.metadata["companion"] |= {
-        "notebook": job.chapter.source,
-        "commit": job.chapter.commit,
-    }
+    notebook.metadata["companion"] |= {"notebook": chapter.source, "commit": COMMIT}
     nbformat.write(notebook, executed)
     cache.store(job.key, executed, figures)
+    return None
 
 
 def execute_all(jobs: Sequence[Job], cache: Cache, workers: int) -> list[Failure]:
-    """Execute ``jobs``, ``workers`` at a time; all of them, even if some fail."""
-    with ThreadPoolExecutor(max_workers=workers) as pool:
-        outcomes = pool.map(lambda job: execute(job, cache), jobs)
+    """Execute ``jobs``, ``workers`` at a time; all of them, even if some fail.
+
+    Whatever ends this early, no process is left behind.
+    """
+    with tempfile.TemporaryDirectory(prefix="companion-", ignore_cleanup_errors=True) as folder:
+        pool = ThreadPoolExecutor(max_workers=workers)
+        tasks = [pool.submit(execute, job, cache, Path(folder, job.chapter.name)) for job in jobs]
+        try:
+            outcomes = [task.result() for task in tasks]
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            while any(not task.done() for task in tasks):
+                end_job(folder)
+                wait(tasks, timeout=0.1)
+            raise
+        finally:
+            pool.shutdown()
         return [failure for failure in outcomes if failure is not None]

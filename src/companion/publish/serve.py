@@ -4,6 +4,7 @@ from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 
 from companion.errors import CompanionError
+from companion.processes import Stopped
 from companion.publish.project import Project
 
 
@@ -28,5 +29,5 @@ def serve(project: Project, port: int) -> None:
         print(f"http://127.0.0.1:{server.server_port}/ (stop with Ctrl+C)", flush=True)
         try:
             server.serve_forever()
-        except KeyboardInterrupt:
+        except Stopped:  # what the line above asks for
             print()

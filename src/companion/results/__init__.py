@@ -8,6 +8,7 @@ from companion.results.graph import results_map
 from companion.results.registry import (
     NAMES,
     catalogue,
+    counterexamples,
     edges,
     markdown_table,
     result,
@@ -18,6 +19,7 @@ from companion.results.registry import (
 __all__ = [
     "NAMES",
     "catalogue",
+    "counterexamples",
     "edges",
     "markdown_table",
     "result",

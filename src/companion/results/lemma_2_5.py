@@ -13,6 +13,7 @@ from companion.results.base import (
     Counterexample,
     Derivation,
     Step,
+    cited,
     identity,
     prove,
     require,
@@ -21,10 +22,8 @@ from companion.results.base import (
 from companion.results.elementary import absolute, maximum
 from companion.results.samples import (
     DISCOUNTS,
-    optimal_gap,
-    random_mdps,
+    at_the_radius,
     smallest_size,
-    tied_mdp,
     tilt,
     two_branches,
 )
@@ -49,8 +48,9 @@ $$\lVert R - R_0 \rVert_\infty < \frac{(1-\gamma)\,\Delta}{2},$$
 and no larger radius will do in general. With finite $A$, taking $U = A^*(s; R_0)$: no action enters
 the optimal set.
 
-*Read with care.* The paper mentions the Hausdorff metric. Upper hemi-continuity is the weaker,
-one-sided notion; continuity in the Hausdorff metric would exclude the cliff.
+*One side only.* Lemma 2.5 of the paper gives the compact sets the topology of the Hausdorff metric.
+What it claims in it, and proves, is the upper half. Remark 2.6 adds that the lower half need not
+hold. (Were both to hold, which is continuity in the Hausdorff metric, there would be no cliff.)
 """
 
 
@@ -64,7 +64,7 @@ def symbolic() -> Derivation:
     q, q0, best, best0, size, gap, gamma = z3.Reals("q q0 best best0 size gap gamma")
     discounted = (gamma >= 0, gamma < 1)
     moved = prop_2_4.bound(size, gamma)
-    prove(
+    still_trails = prove(
         q < best,
         absolute(q - q0) <= moved,
         absolute(best - best0) <= moved,
@@ -74,17 +74,19 @@ def symbolic() -> Derivation:
         *discounted,
     )
     near, limit, other, other0, margin = z3.Reals("near limit other other0 margin")
-    prove(
+    overtaken = prove(
         near < other,
         absolute(near - limit) < margin / 2,
         absolute(other - other0) < margin / 2,
         limit == other0 - margin,
         margin > 0,
     )
+    there, between = z3.Reals("there between")
+    triangle = prove(absolute(near - there) <= absolute(near - between) + absolute(between - there))
     delta, discount = sympy.symbols("Delta gamma", positive=True)
     rho = sympy.Symbol("rho", positive=True)
     lead = delta - 2 * prop_2_4.bound(rho, discount)
-    lost = identity(sympy.solve(lead, rho)[0], radius(delta, discount)).rhs
+    lost = identity(sympy.solve(lead, rho)[0], radius(delta, discount))
     return Derivation(
         steps=(
             Step(
@@ -92,6 +94,7 @@ def symbolic() -> Derivation:
                 "set is non-empty. It is the zero set of a continuous function, hence closed and "
                 "compact.",
                 r"A^*(s; R) = \{a : \max_b Q^*_R(s, b) - Q^*_R(s, a) = 0\} \ne \emptyset",
+                cited("a continuous function on a compact set attains its maximum"),
             ),
             Step(
                 "Closed graph: let $R_n \\to R_0$, $a_n \\to a$, $a_n$ optimal for $R_n$. If some "
@@ -99,6 +102,7 @@ def symbolic() -> Derivation:
                 "$\\mu/2$ it would beat $a_n$ at $R_n$.",
                 r"|Q_n(a_n) - Q_0(a)| < \tfrac{\mu}{2},\ |Q_n(b) - Q_0(b)| < \tfrac{\mu}{2},\ "
                 r"Q_0(b) = Q_0(a) + \mu \implies Q_n(b) > Q_n(a_n)",
+                overtaken,
             ),
             Step(
                 "The first error vanishes because $Q_n \\to Q_0$ uniformly (Proposition 2.4) and "
@@ -106,16 +110,19 @@ def symbolic() -> Derivation:
                 "hemi-continuity.",
                 r"|Q_n(a_n) - Q_0(a)| \le \lVert Q_n - Q_0 \rVert_\infty "
                 r"+ |Q_0(a_n) - Q_0(a)| \to 0",
+                (triangle, cited("a closed graph in a compact range is upper hemi-continuous")),
             ),
             Step(
                 "With numbers: an action that loses $\\Delta$ at $R_0$ still loses at $R$ while "
                 "both values move by less than $\\Delta/2$, that is while",
                 r"\lVert R - R_0 \rVert_\infty < " + tex(radius(delta, discount)),
+                still_trails,
             ),
             Step(
                 "At the radius itself the worst case, two branches tilted by $\\rho$ against each "
                 "other for ever, has lost its whole lead.",
-                rf"{tex(lead)} = 0 \iff \rho = {tex(lost)}",
+                rf"{tex(lead)} = 0 \iff \rho = {tex(lost.rhs)}",
+                lost,
             ),
         ),
         scope="the two inequalities for all reals (z3), the attaining case as an identity (SymPy). "
@@ -124,68 +131,29 @@ def symbolic() -> Derivation:
     )
 
 
-def numeric(rng: np.random.Generator, repeats: int = 25) -> tuple[Check, ...]:
-    """No action enters inside the radius (random, tied, worst case); at the radius one does."""
-    entered, discounts = [], []
-    for mdp in _cases(rng, repeats):
-        gap = optimal_gap(optimal_q(mdp, tol=ATOL))
-        size = 0.999 * radius(gap if np.isfinite(gap) else 0.0, mdp.discount)
-        for change in _changes(rng, mdp, size):
-            entered.append(newcomers(mdp, change))
-            discounts.append(mdp.discount)
+def numeric(rng: np.random.Generator) -> tuple[Check, ...]:
+    """An action enters at 1.001 of the radius and none at 0.999; and the threshold itself."""
     gaps, threshold, claimed, discount = np.array(_thresholds()).T
-    return entry_checks(entered, discounts, threshold, claimed, {"gap": gaps, "discount": discount})
-
-
-def entry_checks(
-    entered: list[int],
-    discounts: list[float],
-    threshold: np.ndarray,
-    claimed: np.ndarray,
-    columns: dict[str, np.ndarray],
-) -> tuple[Check, ...]:
-    """That no action enters inside the radius, and that one enters exactly at it.
-
-    Args:
-        entered, discounts: (cases,) actions that entered inside the radius, and the discounts.
-        threshold, claimed: (n,) measured and claimed size at which an action enters.
-        columns: (n,) each, what the thresholds vary over.
-    """
-    counts = np.array(entered, dtype=float)
     return (
-        Check(
-            "actions that enter inside the radius",
-            "==",
-            counts,
-            np.zeros_like(counts),
-            {"discount": np.array(discounts)},
-        ),
+        at_the_radius("an action enters", rng, radius, _enters, tied=(False, True)),
         Check(
             "size at which an action enters, two branches",
             "==",
             threshold,
             claimed,
-            columns,
+            {"gap": gaps, "discount": discount},
         ),
     )
+
+
+def _enters(mdp: FiniteMDP, change: np.ndarray) -> bool:
+    return newcomers(mdp, mdp.with_rewards(mdp.rewards + change)) > 0
 
 
 def newcomers(before: FiniteMDP, after: FiniteMDP) -> int:
     """Number of optimal state-action pairs of ``after`` that are not optimal before."""
     old, new = (optimal_actions(optimal_q(m, tol=ATOL), atol=100 * ATOL) for m in (before, after))
     return int((new & ~old).sum())
-
-
-def _cases(rng: np.random.Generator, repeats: int) -> list[FiniteMDP]:
-    tied = [tied_mdp(rng, 4, 4, int(rng.integers(1, 5)), d)[0] for d in DISCOUNTS for _ in range(5)]
-    worst = [two_branches(1.0, d) for d in DISCOUNTS]
-    return [*random_mdps(rng, repeats), *tied, *worst]
-
-
-def _changes(rng: np.random.Generator, mdp: FiniteMDP, size: float) -> list[FiniteMDP]:
-    signs = [rng.choice([-size, size], size=mdp.rewards.shape) for _ in range(3)]
-    worst = [tilt(mdp, size)] if mdp.rewards.shape == (3, 2) else []
-    return [*(mdp.with_rewards(mdp.rewards + change) for change in signs), *worst]
 
 
 def _thresholds() -> list[tuple[Any, ...]]:
@@ -225,3 +193,41 @@ def counterexample() -> Counterexample:
         },
         fails=sizes[-1] < sizes[0] and far[-1] > far[0],
     )
+
+
+def without_feller() -> Counterexample:
+    """The next state jumps with the action: no action is optimal."""
+    discount, actions = 0.5, 1 - 10.0 ** -np.arange(1.0, 7.0)
+    worth = discount * actions / (1 - discount)  # action a < 1 leads to state a, action 1 to 0
+    return Counterexample(
+        dropped="P Feller",
+        text="States and actions in [0, 1]; a state x is absorbing and pays x, continuous, but "
+        "from the start action a < 1 leads to state a and action 1 to state 0. The worth of an "
+        "action rises towards its supremum and is never there: the optimal set is empty.",
+        evidence={
+            "supremum": discount / (1 - discount),
+            "worth of the best action tried": float(worth[-1]),
+            "worth of action 1": 0.0,
+        },
+        fails=bool((np.diff(worth) > 0).all() and worth[-1] < discount / (1 - discount)),
+    )
+
+
+def without_continuous_reward() -> Counterexample:
+    """The reward drops at its supremum: no action is optimal."""
+    actions = 1 - 10.0 ** -np.arange(1.0, 7.0)
+    rewards = np.where(actions < 1, actions, 0.0)
+    return Counterexample(
+        dropped="R continuous",
+        text="One state, actions in [0, 1], R(a) = a for a < 1 and R(1) = 0: every action is "
+        "beaten by one nearer to 1, so the optimal set is empty.",
+        evidence={
+            "supremum": 1.0,
+            "reward of the best action tried": float(rewards[-1]),
+            "reward of action 1": 0.0,
+        },
+        fails=bool((np.diff(rewards) > 0).all() and rewards[-1] < 1),
+    )
+
+
+also_dropped = (without_feller, without_continuous_reward)

@@ -11,10 +11,12 @@ from companion.results.base import (
     Counterexample,
     Derivation,
     Step,
-    identity,
+    induct,
     prove,
+    tex,
 )
-from companion.results.elementary import absolute, maximum
+from companion.results.elementary import absolute
+from companion.results.induction import average_of_a_difference, average_stays_within
 from companion.results.samples import mixtures
 from companion.theory import effective_reward
 
@@ -29,8 +31,9 @@ $\sum_k w_k(s) = 1$, not depending on the rewards, and
 $R_{\mathrm{eff}}(s, a) = \sum_k w_k(s) R_k(s, a)$. Then $R_{\mathrm{eff}}$ is continuous if every
 $R_k$ is, and
 $$\lVert R_{\mathrm{eff}} - R'_{\mathrm{eff}} \rVert_\infty
-\le \max_k \lVert R_k - R'_k \rVert_\infty ,$$
-with equality if all $R_k$ move by the same function.
+\le \max_k \lVert R_k - R'_k \rVert_\infty .$$
+
+*Sharpness (ours).* Equality holds if all $R_k$ move by the same function.
 """
 
 
@@ -40,39 +43,42 @@ def bound(tuple_distance: Any) -> Any:
 
 
 def symbolic() -> Derivation:
-    """A convex combination is no larger than its largest term, for two and three rewards."""
-    for count in (2, 3):
-        w, d = z3.RealVector("w", count), z3.RealVector("d", count)
-        mixed = z3.Sum([wk * dk for wk, dk in zip(w, d, strict=True)])
-        largest = maximum(*(absolute(dk) for dk in d))
-        # The mixture is linear in w, and the simplex is spanned by its corners.
-        prove(
-            absolute(mixed) <= bound(largest),
-            *(wk >= 0 for wk in w),
-            z3.Sum(list(w)) == 1,
-        )
-    w1, w2, delta = sympy.symbols("w_1 w_2 Delta", real=True)
-    mixture = sympy.Add(w1 * delta, w2 * delta, (1 - w1 - w2) * delta, evaluate=False)
-    same = identity(mixture, bound(delta))
+    """A convex combination of any number of terms is no larger than its largest term."""
+    largest, mixed, value = z3.Reals("largest mixed value")
+    within = prove(
+        value <= bound(largest), value == absolute(mixed), -largest <= mixed, mixed <= largest
+    )
+    w, total, shared = z3.Reals("w total shared")
+    weights_times_one = induct(
+        (w, w * shared),
+        lambda mass, total: (mass + w, total + w * shared),
+        lambda mass, total: total == mass * shared,
+    )
+    attained = prove(total == bound(shared), total == 1 * shared)
+    delta = sympy.Symbol("Delta", real=True)
     return Derivation(
         steps=(
             Step(
                 "At one state and action, the change of the effective reward is a convex "
                 "combination of the changes of the rewards.",
                 r"R_{\mathrm{eff}} - R'_{\mathrm{eff}} = \sum_k w_k(s)\,(R_k - R'_k)",
+                average_of_a_difference(),
             ),
             Step(
-                "A convex combination is no larger in absolute value than its largest term.",
-                r"\Bigl|\sum_k w_k d_k\Bigr| \le \sum_k w_k |d_k| \le \max_k |d_k|",
+                "A convex combination lies between its extremes, so it is no larger in absolute "
+                "value than its largest term, whatever their number.",
+                r"\Bigl|\sum_k w_k d_k\Bigr| \le \max_k |d_k|",
+                (average_stays_within(), within),
             ),
             Step(
                 "Taking the supremum over states and actions gives the bound. It is attained: if "
                 "all rewards move by the same $\\Delta$, so does the effective reward.",
-                same,
+                r"\sum_k w_k \Delta = \Bigl(\sum_k w_k\Bigr) \Delta = " + tex(bound(delta)),
+                (weights_times_one, attained),
             ),
         ),
-        scope="the middle inequality for two and three rewards and all real weights and changes "
-        "(z3, nonlinear real arithmetic); for $K$ rewards by mixing the first $K - 1$ first.",
+        scope="all of it for any number of rewards, and all real weights and changes (z3, by "
+        "induction on the number of rewards).",
     )
 
 
@@ -106,3 +112,23 @@ def counterexample() -> Counterexample:
         evidence={"largest move of a reward": 1.0, "move of the effective reward": moved},
         fails=moved > bound(1.0),
     )
+
+
+def with_a_negative_weight() -> Counterexample:
+    """Weights 2 and −1: they sum to one, and the effective reward moves further than any reward."""
+    weights, change = np.array([2.0, -1.0]), np.array([1.0, -1.0])
+    moved = float(weights @ change)
+    return Counterexample(
+        dropped="w_k(s) ≥ 0",
+        text="Twice the first reward less the second, both moved by 1, against each other: the "
+        "effective reward moves by 3.",
+        evidence={
+            "sum of the weights": float(weights.sum()),
+            "largest move of a reward": 1.0,
+            "move of the effective reward": moved,
+        },
+        fails=moved > bound(1.0),
+    )
+
+
+also_dropped = (with_a_negative_weight,)

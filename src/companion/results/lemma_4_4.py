@@ -8,10 +8,12 @@ import z3
 
 from companion.results import lemma_2_5, lemma_4_2, prop_4_3
 from companion.results.base import (
+    BY_DEFINITION,
     Check,
     Counterexample,
     Derivation,
     Step,
+    cited,
     identity,
     prove,
     tex,
@@ -19,8 +21,7 @@ from companion.results.base import (
 from companion.results.elementary import absolute
 from companion.results.samples import (
     DISCOUNTS,
-    mixtures,
-    optimal_gap,
+    at_the_radius,
     smallest_size,
     split_reward,
     tilt,
@@ -36,10 +37,12 @@ uses: tuple[str, ...] = ("lemma_2_5", "prop_4_3", "lemma_4_2")
 STATEMENT = r"""
 In the setting of Lemma 2.5 with fixed continuous weights as in Lemma 4.2, the correspondence
 $\mathbf{R} \mapsto A^*_{\mathrm{eff}}(s; \mathbf{R})$ is non-empty, compact-valued and upper
-hemi-continuous in every state, in the norm $\max_k \lVert R_k \rVert_\infty$. With $\Delta$ as in
-Lemma 2.5, at the effective reward, the same radius serves:
+hemi-continuous in every state, in the norm $\max_k \lVert R_k \rVert_\infty$. The weights must not
+depend on the rewards.
+
+*Quantitative form (ours).* With $\Delta$ as in Lemma 2.5, at the effective reward, the same radius
+serves:
 $$\max_k \lVert R_k - R_{0,k} \rVert_\infty < \frac{(1-\gamma)\,\Delta}{2} .$$
-The weights must not depend on the rewards.
 """
 
 
@@ -52,7 +55,7 @@ def symbolic() -> Derivation:
     """Lemma 2.5 composed with the effective reward."""
     q, q0, best, best0, each, gap, gamma = z3.Reals("q q0 best best0 each gap gamma")
     moved = prop_4_3.bound(each, gamma)
-    prove(
+    still_trails = prove(
         q < best,
         absolute(q - q0) <= moved,
         absolute(best - best0) <= moved,
@@ -70,11 +73,13 @@ def symbolic() -> Derivation:
                 "The effective reward is continuous in the tuple, with constant 1 (Lemma 4.2).",
                 r"\mathbf{R}_n \to \mathbf{R}_0 \implies "
                 r"R_{\mathrm{eff}, n} \to R_{\mathrm{eff}, 0}",
+                cited("Lemma 4.2"),
             ),
             Step(
                 "The effective optimal set is the optimal set of the effective reward: a "
                 "continuous map followed by an upper hemi-continuous one (Lemma 2.5).",
                 r"A^*_{\mathrm{eff}}(s; \mathbf{R}) = A^*(s; R_{\mathrm{eff}}(\mathbf{R}))",
+                (BY_DEFINITION, cited("Lemma 2.5")),
             ),
             Step(
                 "A tuple within Lemma 2.5's radius keeps the effective reward within it.",
@@ -82,6 +87,7 @@ def symbolic() -> Derivation:
                 + tex(same.rhs)
                 + r" \implies \lVert R_{\mathrm{eff}} - R_{\mathrm{eff}, 0} \rVert_\infty < "
                 + tex(same.rhs),
+                same,
             ),
             Step(
                 "So an action that trails by $\\Delta$ still trails (Proposition 4.3).",
@@ -90,28 +96,35 @@ def symbolic() -> Derivation:
                 + r",\ \delta < "
                 + tex(radius(delta, discount))
                 + r" \implies Q(s, a) < \max_b Q(s, b)",
+                still_trails,
             ),
         ),
-        scope="the radius for all reals (z3) and by composition (SymPy). The composition of a "
-        "continuous map with an upper hemi-continuous correspondence is upper hemi-continuous.",
+        scope="a corollary of Lemmas 2.5 and 4.2: the radius for all reals (z3) and by "
+        "composition (SymPy). The composition of a continuous map with an upper hemi-continuous "
+        "correspondence is upper hemi-continuous.",
     )
 
 
-def numeric(rng: np.random.Generator, repeats: int = 80) -> tuple[Check, ...]:
-    """No action enters inside the radius; for two branches one enters exactly at it."""
-    entered, discounts = [], []
-    for mdp, rewards, weights in mixtures(rng, repeats):
-        gap = optimal_gap(optimal_q(mdp, tol=lemma_2_5.ATOL))
-        size = 0.999 * radius(gap if np.isfinite(gap) else 0.0, mdp.discount)
-        for _ in range(3):
-            change = rng.choice([-size, size], size=rewards.shape)
-            after = mdp.with_rewards(effective_reward(rewards + change, weights))
-            entered.append(lemma_2_5.newcomers(mdp, after))
-            discounts.append(mdp.discount)
+def numeric(rng: np.random.Generator) -> tuple[Check, ...]:
+    """An action enters at 1.001 of the radius and none at 0.999; and the threshold itself."""
+
+    def enters(mdp: FiniteMDP, change: np.ndarray) -> bool:
+        rewards, weights = split_reward(rng, mdp.rewards, count=3)
+        after = mdp.with_rewards(effective_reward(rewards + change, weights))
+        return lemma_2_5.newcomers(mdp, after) > 0
+
     rows = [(gap, d, *_threshold(rng, gap, d)) for gap in (0.3, 1.0, 5.0) for d in DISCOUNTS]
     gaps, discount, threshold, claimed = np.array(rows).T
-    columns = {"gap": gaps, "discount": discount}
-    return lemma_2_5.entry_checks(entered, discounts, threshold, claimed, columns)
+    return (
+        at_the_radius("an action enters", rng, radius, enters, tied=(False, True)),
+        Check(
+            "size at which an action enters, two branches",
+            "==",
+            threshold,
+            claimed,
+            {"gap": gaps, "discount": discount},
+        ),
+    )
 
 
 def _threshold(rng: np.random.Generator, gap: float, discount: float) -> tuple[float, float]:

@@ -28,7 +28,7 @@ $$\varphi_\delta(s, a) = \max\{0,\ 1 - d((s, a), c) / \delta\}$$
 is continuous (Lipschitz with constant $1/\delta$), takes values in $[0, 1]$, is $1$ at $c$ and
 **strictly** below $1$ everywhere else.
 
-*Mended hypothesis.* The lemma leaves $\delta$ free. It vanishes at the other optimal pairs, which
+*Choosing $\delta$.* The lemma leaves it free. The tent vanishes at the other optimal pairs, which
 the proof of Proposition 2.9 asks for, exactly when $\delta$ is at most their distance from $c$;
 such a $\delta$ exists if there are finitely many of them. Strictness, which we add, needs no such
 choice and is all that Propositions 2.9 and 3.2 really use.
@@ -49,12 +49,14 @@ def symbolic() -> Derivation:
     """Range, centre, support, strictness and Lipschitz constant, for all reals."""
     d, e, r, between = z3.Reals("d e r between")
     distances = (d >= 0, e >= 0, r > 0)
-    prove(z3.And(bump(d, r) >= 0, bump(d, r) <= 1), *distances)
-    prove(bump(z3.RealVal(0), r) == 1, *distances)
-    prove(z3.Implies(d > 0, bump(d, r) < 1), *distances)
-    prove((bump(d, r) == 0) == (d >= r), *distances)
-    prove(absolute(bump(d, r) - bump(e, r)) <= lipschitz(r) * absolute(d - e), *distances)
-    prove(absolute(d - e) <= between, d <= between + e, e <= between + d)
+    in_range = prove(z3.And(bump(d, r) >= 0, bump(d, r) <= 1), *distances)
+    centre = prove(bump(z3.RealVal(0), r) == 1, *distances)
+    strict = prove(z3.Implies(d > 0, bump(d, r) < 1), *distances)
+    support = prove((bump(d, r) == 0) == (d >= r), *distances)
+    slope_bound = prove(
+        absolute(bump(d, r) - bump(e, r)) <= lipschitz(r) * absolute(d - e), *distances
+    )
+    no_faster = prove(absolute(d - e) <= between, d <= between + e, e <= between + d)
 
     x, y, delta = sympy.symbols("d_x d_y delta", positive=True)
     phi = bump(x, delta)
@@ -65,19 +67,23 @@ def symbolic() -> Derivation:
                 "The bump depends on $(s, a)$ only through the distance $d_x \\ge 0$ from the "
                 "centre; it lies between 0 and 1.",
                 rf"0 \le {tex(phi)} \le 1",
+                in_range,
             ),
             Step(
                 "At the centre it is 1, and nowhere else.",
                 rf"\varphi_\delta(0) = {tex(bump(sympy.Integer(0), delta))}, \qquad "
                 r"d_x > 0 \implies \varphi_\delta(d_x) < 1",
+                (centre, strict),
             ),
             Step(
                 "It vanishes exactly outside the open ball of radius $\\delta$.",
                 r"\varphi_\delta(d_x) = 0 \iff d_x \ge \delta",
+                support,
             ),
             Step(
                 "As a function of the distance it is Lipschitz with constant $1/\\delta$.",
                 sympy.Le(slope, lipschitz(delta) * sympy.Abs(x - y), evaluate=False),
+                slope_bound,
             ),
             Step(
                 "The distance from a fixed point changes no faster than the point moves (triangle "
@@ -85,6 +91,7 @@ def symbolic() -> Derivation:
                 r"|d(x, c) - d(y, c)| \le d(x, y) \implies "
                 r"|\varphi_\delta(x) - \varphi_\delta(y)| \le "
                 rf"{tex(lipschitz(delta))}\, d(x, y)",
+                (no_faster, slope_bound),
             ),
         ),
         scope="every step, for all real distances and every $\\delta > 0$ (z3). Metric spaces "

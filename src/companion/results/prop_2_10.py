@@ -61,8 +61,8 @@ def symbolic() -> Derivation:
     partial = identity(stay, 1 - b / m)
 
     actions, left = z3.Reals("m b")
-    prove(jump(actions) >= z3.Q(1, 2), actions >= 2)
-    prove(1 - left / actions <= jump(actions), left >= 1, left <= actions)
+    half_at_least = prove(jump(actions) >= z3.Q(1, 2), actions >= 2)
+    highest = prove(1 - left / actions <= jump(actions), left >= 1, left <= actions)
     return Derivation(
         steps=(
             Step(
@@ -75,6 +75,7 @@ def symbolic() -> Derivation:
                 "It does not depend on $\\varepsilon$, so it does not vanish; with at least two "
                 "tied actions it is at least one half.",
                 sympy.Ge(jump(m), half, evaluate=False),
+                half_at_least,
             ),
             Step(
                 "If $b$ of the $m$ actions stay optimal, the policy moves by",
@@ -83,6 +84,7 @@ def symbolic() -> Derivation:
             Step(
                 "which is largest for $b = 1$: no small change of the reward causes a higher jump.",
                 sympy.Le(1 - b / m, jump(m), evaluate=False),
+                highest,
             ),
         ),
         scope="the distances as identities in $m$ and $b$ (SymPy), the inequalities for all real "

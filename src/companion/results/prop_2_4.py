@@ -4,7 +4,6 @@ from typing import Any
 
 import numpy as np
 import sympy
-import z3
 
 from companion.results.base import (
     Check,
@@ -13,10 +12,13 @@ from companion.results.base import (
     Relation,
     Step,
     identity,
-    prove,
     tex,
 )
-from companion.results.elementary import absolute, maximum
+from companion.results.induction import (
+    average_stays_within,
+    fixed_point_moves_at_most,
+    maximum_is_nonexpansive,
+)
 from companion.results.samples import random_mdps
 from companion.theory import FiniteMDP, optimal_q
 
@@ -30,8 +32,9 @@ Let $S$, $A$ be compact metric spaces, $P$ a Feller kernel and $\gamma \in [0, 1
 continuous rewards $R_1, R_2$,
 $$\lVert Q^*_{R_1} - Q^*_{R_2} \rVert_\infty \le 
 \frac{\lVert R_1 - R_2 \rVert_\infty}{1 - \gamma}.$$
-The constant is the best possible: adding a constant $c$ to every reward moves every $Q$ by exactly
-$c/(1-\gamma)$.
+
+*Sharpness (ours).* The constant is the best possible: adding a constant $c$ to every reward moves
+every $Q$ by exactly $c/(1-\gamma)$.
 """
 
 
@@ -41,19 +44,7 @@ def bound(reward_distance: Any, discount: Any) -> Any:
 
 
 def symbolic() -> Derivation:
-    """The maximum is nonexpansive; the fixed-point inequality; a full proof for two states."""
-    _maximum_is_nonexpansive()
-    big_d, r_distance, gamma = z3.Reals("D r gamma")
-    discounted = (gamma >= 0, gamma < 1)
-    prove(
-        big_d <= bound(r_distance, gamma),
-        *discounted,
-        big_d >= 0,
-        r_distance >= 0,
-        big_d <= r_distance + gamma * big_d,
-    )
-    _two_states_two_actions()
-
+    """The maximum is nonexpansive, an average stays within, and the fixed-point inequality."""
     delta, discount, c, dist = sympy.symbols("delta gamma c D", positive=True)
     solved = sympy.solve(sympy.Eq(dist, delta + discount * dist), dist)[0]
     largest = identity(solved, bound(delta, discount))
@@ -61,59 +52,33 @@ def symbolic() -> Derivation:
     return Derivation(
         steps=(
             Step(
-                "The maximum over actions is nonexpansive.",
+                "The maximum over actions is nonexpansive, whatever their number.",
                 r"\bigl|\max_a f(a) - \max_a g(a)\bigr| \le \max_a |f(a) - g(a)|",
+                maximum_is_nonexpansive(),
             ),
             Step(
-                "Subtract the two Bellman equations. An average lies between its extremes, so with "
-                "$D = \\lVert Q_1 - Q_2 \\rVert_\\infty$ and "
-                "$\\delta = \\lVert R_1 - R_2 \\rVert_\\infty$",
-                sympy.Le(dist, delta + discount * dist, evaluate=False),
+                "An average over next states lies between the extremes of what it averages, "
+                "whatever their number.",
+                r"\min_{s'} x(s') \le \sum_{s'} P(s' \mid s, a)\, x(s') \le \max_{s'} x(s')",
+                average_stays_within(),
             ),
-            Step("Since $\\gamma < 1$ this can be solved for $D$.", rf"D \le {tex(largest.rhs)}"),
+            Step(
+                "Subtract the two Bellman equations. By the two steps before, with "
+                "$D = \\lVert Q_1 - Q_2 \\rVert_\\infty$ and "
+                "$\\delta = \\lVert R_1 - R_2 \\rVert_\\infty$,",
+                rf"D \le {tex(delta + discount * dist)} \implies D \le {tex(largest.rhs)}",
+                (fixed_point_moves_at_most(bound), largest),
+            ),
             Step(
                 "It cannot be improved: if every reward rises by $c$, the constant shift "
                 "$c/(1-\\gamma)$ of $Q$ reproduces itself in the Bellman equation.",
                 shift,
             ),
-            Step(
-                "Machine's version, all at once: for two states, two actions, every kernel, every "
-                "pair of real rewards and every discount, no assignment violates the bound.",
-                r"\lVert Q^*_{R_1} - Q^*_{R_2} \rVert_\infty \le "
-                + tex(bound(sympy.Symbol(r"\lVert{R_1 - R_2}\rVert_\infty"), discount)),
-            ),
         ),
-        scope="steps 1-3 for all reals (z3; the maximum over three actions, more by induction); "
-        "step 5 for all $2 \\times 2$ MDPs with real entries and $0 \\le \\gamma < 1$ (z3, "
-        "nonlinear real arithmetic). For infinite $S$ and $A$ the same inequalities are read with "
-        "suprema; continuity of $Q^*$ is Banach's fixed point.",
-    )
-
-
-def _maximum_is_nonexpansive() -> None:
-    f, g = z3.Reals("f1 f2 f3"), z3.Reals("g1 g2 g3")
-    distance = maximum(*(absolute(x - y) for x, y in zip(f, g, strict=True)))
-    prove(absolute(maximum(*f) - maximum(*g)) <= distance)
-
-
-def _two_states_two_actions() -> None:
-    """Every Q is optimal for its own inverse Bellman reward: quantify over pairs of Q.
-
-    The average of the two states' value changes is any number between them, which covers every
-    kernel. The largest of the eight signed differences is, up to renaming, the first one.
-    """
-    p, q = z3.Reals("p00 p01 p10 p11"), z3.Reals("q00 q01 q10 q11")
-    average, gamma, delta = z3.Reals("average gamma delta")
-    differences = [x - y for x, y in zip(p, q, strict=True)]
-    values = [maximum(p[i], p[i + 1]) - maximum(q[i], q[i + 1]) for i in (0, 2)]
-    prove(
-        differences[0] <= bound(delta, gamma),
-        *(absolute(other) <= differences[0] for other in differences[1:]),
-        -maximum(-values[0], -values[1]) <= average,
-        average <= maximum(*values),
-        absolute(differences[0] - gamma * average) <= delta,
-        gamma >= 0,
-        gamma < 1,
+        scope="all of it for any number of states and actions, every kernel, all real rewards and "
+        "$0 \\le \\gamma < 1$ (z3; maxima and averages by induction on the number of terms). For "
+        "infinite $S$ and $A$ the same inequalities are read with suprema; continuity of $Q^*$ is "
+        "Banach's fixed point.",
     )
 
 

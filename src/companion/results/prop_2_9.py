@@ -7,18 +7,26 @@ import sympy
 import z3
 
 from companion.results.base import (
+    BY_DEFINITION,
     Check,
     Counterexample,
     Derivation,
+    Proof,
     Step,
     identity,
     prove,
     require,
     tex,
 )
-from companion.results.elementary import absolute, maximum
+from companion.results.elementary import absolute
+from companion.results.induction import (
+    average_stays_within,
+    maximum_is_nonexpansive,
+    maximum_rises_within,
+    no_rise_without_reward,
+)
 from companion.results.lemma_c_1 import bump
-from companion.results.samples import DISCOUNTS, tied_mdp, two_branches
+from companion.results.samples import DISCOUNTS, tied_mdp, tilt, two_branches
 from companion.theory import (
     FiniteMDP,
     greedy_policy,
@@ -39,15 +47,17 @@ EPSILONS = 10.0 ** -np.arange(1, 7)
 STATEMENT = r"""
 Let $S$, $A$ be compact metric, $P$ Feller, $\gamma \in [0, 1)$, and let $R_0$ have at least two
 optimal actions in some state $s_0$. Let $M$ pick, for every reward $R$, a deterministic policy
-with $M(R)(s) \in A^*(s; R)$. Then $M$ is discontinuous at $R_0$, whatever the selection rule: if
+with $M(R)(s) \in A^*(s; R)$. Then $M$ is discontinuous at $R_0$ in the topology of pointwise
+convergence (policies converge if their actions do in every state), whatever the selection rule: if
 $a_1 = M(R_0)(s_0)$ and $a_2 \ne a_1$ is another optimal action, then for every $\varepsilon > 0$
 there is a reward $R_\varepsilon$ with
 $$\lVert R_\varepsilon - R_0 \rVert_\infty \le (1 + \gamma)\,\varepsilon, \qquad
 A^*(s_0; R_\varepsilon) = \{a_2\}.$$
 
-*Two hypotheses less.* The paper asks that $A^*(s_0; R_0)$ be finite and that the bump vanish at
-the other optimal actions. Neither is needed: the bump of Lemma C.1 is strictly below 1 away from
-its centre, for every $\delta > 0$.
+*One hypothesis less (ours).* Proposition 2.9 of the paper asks that $A^*(s_0; R_0)$ be finite, and
+its proof then takes a bump that vanishes at the other optimal actions. The bump of Lemma C.1 is
+strictly below 1 away from its centre, for every $\delta > 0$, and that is enough: $A^*(s_0; R_0)$
+may be infinite.
 
 *A sharper constant (beyond the paper).* A bump is non-negative, hence
 $-\gamma\varepsilon \le R_\varepsilon - R_0 \le \varepsilon$ and
@@ -85,10 +95,6 @@ def lifted_reward(
 
 def symbolic() -> Derivation:
     """Inverse Bellman, the size of the reward change, the lead of the lifted action, the limit."""
-    _unique_fixed_point()
-    _size_of_reward_change()
-    _lifted_action_leads()
-
     eps, gamma, gap, height = sympy.symbols("varepsilon gamma g varphi", nonnegative=True)
     dv, q = sympy.symbols("Delta_V Q_0", real=True)
     change = eps * height - gamma * dv
@@ -96,7 +102,9 @@ def symbolic() -> Derivation:
     tied = identity((q + eps) - (q + eps * height), lead(0, eps, height))
     trailing = identity((q + eps) - (q - gap + eps * height), lead(gap, eps, height))
     vanishing = sympy.Limit(bound(eps, gamma), eps, 0)
-    require(vanishing.doit() == 0, "the reward change vanishes with epsilon")
+    vanishes = require(vanishing.doit() == 0, "the reward change vanishes with epsilon")
+    within, sizes, either_sign = _size_of_reward_change()
+    positive, at_least_gap = _lifted_action_leads()
     return Derivation(
         steps=(
             Step(
@@ -104,75 +112,81 @@ def symbolic() -> Derivation:
                 "the Bellman equation gives a reward for *any* continuous $Q$.",
                 r"Q_\varepsilon = Q_0 + \varepsilon\varphi, \qquad R_\varepsilon(s, a) = "
                 r"Q_\varepsilon(s, a) - \gamma\, \mathbb{E}_{s'} \max_{a'} Q_\varepsilon(s', a')",
+                BY_DEFINITION,
             ),
             Step(
                 "By construction $Q_\\varepsilon$ solves the Bellman equation of "
                 "$R_\\varepsilon$, and that equation has one solution: two of them, at distance "
-                "$D$, would satisfy",
+                "$D$, would satisfy (maxima and averages as in Proposition 2.4)",
                 r"D \le \gamma D,\quad 0 \le \gamma < 1 \implies D = 0",
+                (maximum_is_nonexpansive(), average_stays_within(), no_rise_without_reward()),
             ),
             Step(
-                "The maximum over actions rises by something between 0 and $\\varepsilon$, so "
-                "with $0 \\le \\Delta_V \\le \\varepsilon$ the reward changes by",
+                "The maximum over any number of actions rises by something between 0 and "
+                "$\\varepsilon$, and so does its average over next states: with $0 \\le \\Delta_V "
+                "\\le \\varepsilon$ the reward changes by",
                 r"\Delta_R = \varepsilon\varphi - \gamma\Delta_V, \qquad "
                 r"-\gamma\varepsilon \le \Delta_R \le \varepsilon",
+                (maximum_rises_within(), average_stays_within(), within),
             ),
             Step(
                 "which is at most the paper's bound, and even at most $\\varepsilon$.",
                 rf"\left|{tex(change)}\right| \le {tex(sharp_bound(eps))} "
                 rf"\le {tex(bound(eps, gamma))}",
+                sizes,
             ),
             Step(
                 "The paper's constant is what a perturbation of $Q$ of either sign can need: up "
                 "by $\\varepsilon$ at one pair, down by $\\varepsilon$ in the next state.",
                 worst,
+                either_sign,
             ),
             Step(
                 "The lifted action now leads every action that was tied with it by",
                 rf"Q_\varepsilon(s_0, a_2) - Q_\varepsilon(s_0, a_j) = {tex(tied.rhs)}",
+                tied,
             ),
             Step(
                 "and every action that trailed by $g > 0$ by at least $g$. Both leads are "
                 "positive since $\\varphi < 1$ there, so $a_2$ is the only optimal action.",
                 rf"Q_\varepsilon(s_0, a_2) - Q_\varepsilon(s_0, a') = {tex(trailing.rhs)} \ge g",
+                (trailing, positive, at_least_gap),
             ),
             Step(
                 "The reward change vanishes with $\\varepsilon$, the distance from $a_1$ to "
                 "$a_2$ does not depend on $\\varepsilon$: the selection jumps.",
                 sympy.Eq(vanishing, 0, evaluate=False),
+                vanishes,
             ),
         ),
-        scope="every inequality, for all reals (z3; maxima over three actions, and over more by "
-        "induction since a maximum is a maximum of two). The expectation enters only as a number "
-        "between the least and the largest of what it averages. Existence of a fixed point is "
-        "by construction, uniqueness is proved.",
+        scope="every inequality, for all reals and any number of states and actions (z3; maxima "
+        "and averages by induction on the number of terms). Existence of a fixed point is by "
+        "construction, uniqueness is proved.",
     )
 
 
-def _unique_fixed_point() -> None:
-    distance, gamma = z3.Reals("D gamma")
-    prove(distance == 0, distance >= 0, distance <= gamma * distance, gamma >= 0, gamma < 1)
+def _size_of_reward_change() -> tuple[Proof, Proof, Proof]:
+    """Between −γε and ε; within both bounds; within the paper's for lifts of either sign."""
+    lift, eps, gamma, rise = z3.Reals("lift eps gamma rise")
+    discounted = (gamma >= 0, gamma < 1)
+    raised = (lift >= 0, lift <= eps, rise >= 0, rise <= eps, *discounted)
+    signed = (absolute(lift) <= eps, absolute(rise) <= eps, *discounted)
+    change = lift - gamma * rise
+    size = absolute(change)
+    return (
+        prove(z3.And(change >= -gamma * eps, change <= eps), *raised),
+        prove(z3.And(size <= sharp_bound(eps), size <= bound(eps, gamma)), *raised),
+        prove(size <= bound(eps, gamma), *signed),
+    )
 
 
-def _size_of_reward_change() -> None:
-    q1, q2, q3, b1, b2, b3, eps, gamma, rise = z3.Reals("q1 q2 q3 b1 b2 b3 eps gamma rise")
-    lifts = [z3.And(b >= 0, b <= eps) for b in (b1, b2, b3)]
-    change = maximum(q1 + b1, q2 + b2, q3 + b3) - maximum(q1, q2, q3)
-    prove(z3.And(change >= 0, change <= eps), *lifts)
-    setting = (lifts[0], rise >= 0, rise <= eps, gamma >= 0, gamma < 1)
-    reward_change = b1 - gamma * rise
-    prove(z3.And(reward_change >= -gamma * eps, reward_change <= eps), *setting)
-    prove(absolute(reward_change) <= sharp_bound(eps), *setting)
-    prove(absolute(reward_change) <= bound(eps, gamma), *setting)
-    signed = (absolute(b1) <= eps, absolute(rise) <= eps, gamma >= 0, gamma < 1)
-    prove(absolute(b1 - gamma * rise) <= bound(eps, gamma), *signed)
-
-
-def _lifted_action_leads() -> None:
+def _lifted_action_leads() -> tuple[Proof, Proof]:
     gap, eps, height = z3.Reals("gap eps height")
     setting = (eps > 0, height >= 0, height < 1, gap >= 0)
-    prove(lead(gap, eps, height) > 0, *setting)
-    prove(lead(gap, eps, height) >= gap, *setting)
+    return (
+        prove(lead(gap, eps, height) > 0, *setting),
+        prove(lead(gap, eps, height) >= gap, *setting),
+    )
 
 
 def numeric(rng: np.random.Generator, epsilons: np.ndarray = EPSILONS) -> tuple[Check, ...]:
@@ -235,20 +249,19 @@ def _one_case(rng: np.random.Generator, discount: float, epsilon: float) -> list
 
 
 def counterexample() -> Counterexample:
-    """A unique optimum: inside the stability radius no reward moves the policy."""
+    """A unique optimum: up to the stability radius not even the worst change moves the policy."""
     mdp = two_branches(gap=1.0, discount=0.5)
-    size = 0.99 * stability_radius(mdp).guaranteed
+    radius = float(stability_radius(mdp).guaranteed)
     before = greedy_policy(optimal_q(mdp))
-    rng = np.random.default_rng(0)
-    moved = 0.0
-    for _ in range(200):
-        noise = size * rng.choice([-1.0, 1.0], size=mdp.rewards.shape)
-        after = greedy_policy(optimal_q(mdp.with_rewards(mdp.rewards + noise)))
-        moved = max(moved, float(total_variation(after, before).max()))
+    inside, outside = (
+        float(total_variation(greedy_policy(optimal_q(tilt(mdp, x * radius))), before).max())
+        for x in (0.999, 1.001)
+    )
     return Counterexample(
         dropped="at least two optimal actions in s_0",
-        text="One optimal action per state: 200 reward changes of a fixed positive size leave the "
-        "policy where it is, so there is no jump at this reward.",
-        evidence={"size of the reward changes": size, "largest move of the policy": moved},
-        fails=moved == 0,
+        text="One optimal action per state: the worst change of 0.999 of the stability radius "
+        "leaves the policy where it is (one of 1.001 moves it), so there is no jump at this "
+        "reward.",
+        evidence={"radius": radius, "move inside": inside, "move outside": outside},
+        fails=inside == 0 and outside == 1,
     )

@@ -7,13 +7,20 @@ import sympy
 import z3
 
 from companion.results.base import (
+    BY_DEFINITION,
     Check,
     Counterexample,
     Derivation,
+    Proof,
     Step,
-    identity,
+    induct,
     prove,
     tex,
+)
+from companion.results.induction import (
+    average_of_a_difference,
+    average_stays_within,
+    no_rise_without_reward,
 )
 from companion.results.samples import tied_mdp
 from companion.theory import FiniteMDP, evaluate_policy, optimal_q
@@ -47,13 +54,25 @@ def gain(visits: Any, train_advantage: Any, missing_advantage: Any) -> Any:
 
 
 def symbolic() -> Derivation:
-    """The performance difference for two and three states, all symbols; then the signs."""
-    for states in (2, 3):
-        _performance_difference(states)
+    """The performance difference row by row and by uniqueness; then the signs."""
     visits, train, missing = z3.Reals("visits train missing")
-    prove(gain(visits, train, missing) > 0, visits > 0, train == 0, missing > 0)
-    first, discount = z3.Reals("first discount")
-    prove(visits > 0, visits >= first * discount, first > 0, discount > 0, discount < 1)
+    gains = prove(gain(visits, train, missing) > 0, visits > 0, train == 0, missing > 0)
+    elsewhere, switched = _same_equations()
+    step, power, discount, term = z3.Reals("step power discount term")
+    decays = induct(
+        (z3.RealVal(1),),
+        lambda so_far: (so_far * discount,),
+        lambda so_far: so_far > 0,
+        discount > 0,
+        discount < 1,
+    )
+    visited = prove(step * power > 0, step > 0, power > 0)
+    sum_exceeds = induct(
+        (term, term),
+        lambda total, one: (total + term, one),
+        lambda total, one: total >= one,
+        term >= 0,
+    )
     n = sympy.Symbol("N")
     a_train, a_missing = (
         sympy.Symbol(rf"A^{{\pi}}_{{\mathrm{{{part}}}}}") for part in ("train", "missing")
@@ -63,61 +82,81 @@ def symbolic() -> Derivation:
             Step(
                 "Values of a fixed policy are linear in the reward, so advantages add.",
                 rf"A^{{\pi}}_{{\mathrm{{true}}}} = {tex(a_train)} + {tex(a_missing)}",
+                _values_are_linear(),
             ),
             Step(
-                "Change the policy in $s_0$ only, to $a_2$. From any start the value rises by the "
-                "discounted visits $N$ to $s_0$ under the new policy, times the advantage "
-                "(performance difference; for two and three states an identity in all symbols).",
+                "Change the policy in $s_0$ only, to $a_2$, and let $N(s)$ be the discounted "
+                "visits to $s_0$ from $s$ under the new policy. The rise $V' - V$ and $N$ times "
+                "the advantage solve the same equations: in $s_0$ the advantage comes in, "
+                "elsewhere both are passed on.",
+                r"x(s) = A^{\pi}_{\mathrm{true}}(s_0, a_2)\, 1[s = s_0] + "
+                r"\gamma \sum_{s'} P'(s' \mid s)\, x(s')",
+                (elsewhere, switched, average_of_a_difference()),
+            ),
+            Step(
+                "Such equations have one solution (an average stays within, and $D \\le \\gamma D$ "
+                "leaves only $D = 0$), so the two are equal from every start: the performance "
+                "difference, for any number of states.",
                 r"V^{\pi'}_{\mathrm{true}}(\mu) - V^{\pi}_{\mathrm{true}}(\mu) = "
                 + tex(gain(n, a_train, a_missing))
                 + "(s_0, a_2)",
+                (average_stays_within(), no_rise_without_reward()),
             ),
             Step(
                 "$a_2$ is optimal for the training reward and so is $\\pi$: no training advantage.",
                 r"A^{\pi}_{\mathrm{train}}(s_0, a_2) = Q^*_{\mathrm{train}}(s_0, a_2) "
                 r"- V^*_{\mathrm{train}}(s_0) = 0",
+                BY_DEFINITION,
             ),
             Step(
-                "Up to the first visit of $s_0$ the two policies agree, so $N \\ge \\gamma^T "
+                "Up to the first visit of $s_0$ the two policies agree, and a sum of terms that "
+                "are not negative is at least each of them: $N \\ge \\gamma^T "
                 "\\Pr(\\text{first visit at } T) > 0$ for some $T$.",
                 r"\Pr(\text{first visit at } T) > 0,\ \gamma^T > 0 \implies N > 0",
+                (decays, sum_exceeds, visited),
             ),
             Step(
                 "Both factors are positive: the return rises strictly.",
                 rf"{tex(n)}\, {tex(a_missing)}(s_0, a_2) > 0",
+                gains,
             ),
         ),
-        scope="the performance difference as an identity in all transition probabilities, "
-        "rewards and the discount for two and three states (SymPy; any number by the same "
-        "telescoping sum); the sign for all reals (z3).",
+        scope="all of it for any number of states and actions and all reals (z3; sums by induction "
+        "on the number of terms, the powers of $\\gamma$ on their exponent).",
     )
 
 
-def _performance_difference(states: int) -> None:
-    """V' − V from every start, by solving both linear systems, against visits times advantage."""
-    gamma = sympy.Symbol("gamma", positive=True)
-    kernel = sympy.Matrix(states, states, lambda i, j: sympy.Symbol(f"p{i}{j}"))
-    reward = sympy.Matrix(states, 1, lambda i, _: sympy.Symbol(f"r{i}"))
-    row = sympy.Matrix(1, states, lambda _, j: sympy.Symbol(f"t{j}"))
-    bonus, train = sympy.symbols("b_missing b_train")
-    switched_kernel, switched_reward = kernel.copy(), reward.copy()
-    switched_kernel[0, :] = row
-    switched_reward[0] = bonus + train
+def _same_equations() -> tuple[Proof, Proof]:
+    """V' − V − N·A is γ times its own average, in a state with the old policy and in s_0."""
+    new, old, visits, reward, gamma = z3.Reals("new old visits reward gamma")  # in the state
+    next_new, next_old, next_visits = z3.Reals("next_new next_old next_visits")  # averages
+    train, missing = z3.Reals("train missing")
+    rest = new - old - gain(visits, train, missing)
+    next_rest = next_new - next_old - gain(next_visits, train, missing)
+    return (
+        prove(
+            rest == gamma * next_rest,
+            new == reward + gamma * next_new,
+            old == reward + gamma * next_old,
+            visits == gamma * next_visits,
+        ),
+        prove(
+            rest == gamma * next_rest,
+            new == reward + gamma * next_new,
+            train + missing == reward + gamma * next_old - old,  # the advantage of the action
+            visits == 1 + gamma * next_visits,
+        ),
+    )
 
-    def values(p: sympy.Matrix, r: sympy.Matrix) -> sympy.Matrix:
-        return (
-            (sympy.eye(states) - gamma * p).adjugate() * r / (sympy.eye(states) - gamma * p).det()
-        )
 
-    before, after = values(kernel, reward), values(switched_kernel, switched_reward)
-    first = sympy.eye(states)[:, 0]
-    visits = values(switched_kernel, first)
-    # Split the advantage in two: the reward of the switched action, and what follows it.
-    follow = (gamma * row * before)[0] - before[0]
-    for start in range(states):
-        claim = gain(visits[start], train + follow, bonus)
-        difference = sympy.together(after[start] - before[start] - claim)
-        identity(sympy.expand(sympy.numer(difference)), sympy.Integer(0))
+def _values_are_linear() -> Proof:
+    """V_1 + V_2 solves the evaluation equation of R_1 + R_2."""
+    v1, v2, r1, r2, next1, next2, gamma = z3.Reals("v1 v2 r1 r2 next1 next2 gamma")
+    return prove(
+        v1 + v2 == (r1 + r2) + gamma * (next1 + next2),
+        v1 == r1 + gamma * next1,
+        v2 == r2 + gamma * next2,
+    )
 
 
 def numeric(rng: np.random.Generator, repeats: int = 100) -> tuple[Check, ...]:

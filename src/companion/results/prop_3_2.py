@@ -1,4 +1,4 @@
-"""Proposition 3.2: a tie-breaker as small as you like makes one optimal action beat another."""
+"""Proposition 3.2: some tie-breaker as small as you like makes one optimal action beat another."""
 
 from typing import Any
 
@@ -22,20 +22,25 @@ from companion.results.samples import DISCOUNTS, tied_mdp, tilt, two_branches
 from companion.theory import inverse_bellman, optimal_q, stability_radius
 
 ITEM = "Proposition 3.2"
-TITLE = "The tie-breaker: any small extra reward can decide"
+TITLE = "The tie-breaker: some extra reward, as small as you like, decides"
 CHAPTER = 6
 uses: tuple[str, ...] = ("prop_2_9", "lemma_c_1")
 
 STATEMENT = r"""
 In the setting of Proposition 2.9 let $a_1 \ne a_2$ both be optimal in $s_0$ at $R_0$ (there may be
-infinitely many optimal actions). For every $\varepsilon > 0$ there is a reward $R'$ with
+infinitely many optimal actions). For every $\varepsilon > 0$ there is some reward $R'$ with
 $$\lVert R' - R_0 \rVert_\infty \le \varepsilon, \qquad
 Q^*_{R'}(s_0, a_2) - Q^*_{R'}(s_0, a_1) = \frac{\varepsilon}{1+\gamma} > 0 .$$
 
-*Mended proof.* The paper takes over a bump that vanishes at all other optimal actions, which needs
-finitely many of them, a hypothesis this proposition does not make. Here the bump has
-$\delta = d(a_1, a_2)$: it vanishes at $a_1$, which is all that is asked. With any other $\delta$
-the lead is $\varepsilon\,(1 - \varphi_\delta(a_1))/(1+\gamma)$, still positive.
+*What it does not say.* That $R'$ exists is all: a given small extra reward need not decide anything
+(the same constant added everywhere decides nothing), and $a_2$ is ranked above $a_1$ alone, not
+above every other optimal action.
+
+*Mended proof.* The paper's proof of Proposition 3.2 takes over a bump that vanishes at all other
+optimal actions. There is one if $a_2$ is isolated among them, as it is if they are finitely many,
+which this proposition does not assume. Here the bump has $\delta = d(a_1, a_2)$: it vanishes at
+$a_1$, which is all that is asked. With any other $\delta$ the lead is
+$\varepsilon\,(1 - \varphi_\delta(a_1))/(1+\gamma)$, still positive.
 
 *A sharper constant (beyond the paper).* Since a bump only raises $Q$, the height $\varepsilon$
 itself keeps $R'$ within $\varepsilon$ of $R_0$: the factor $1/(1+\gamma)$ can be dropped.
@@ -58,45 +63,54 @@ def symbolic() -> Derivation:
     phi_1 = sympy.Symbol("varphi_1", nonnegative=True)  # the bump at a_1
     h = height(eps, gamma)
     size = prop_2_9.bound(top, gamma)
-    identity(size.subs(top, h), eps)
+    fits = identity(size.subs(top, h), eps)
     at_other = lemma_c_1.bump(d, d)
-    require(at_other == 0, "the bump of radius d(a_1, a_2) vanishes at a_1")
-    lead = identity((q + h) - (q + h * phi_1), prop_2_9.lead(0, h, phi_1)).rhs
+    vanishes = require(at_other == 0, "the bump of radius d(a_1, a_2) vanishes at a_1")
+    lead = identity((q + h) - (q + h * phi_1), prop_2_9.lead(0, h, phi_1))
 
     e, g, distance, radius, lift, rise = z3.Reals("e g distance radius lift rise")
     setting = (e > 0, g >= 0, g < 1)
     phi = lemma_c_1.bump(distance, radius)
-    prove(
+    positive = prove(
         z3.And(prop_2_9.lead(0, height(e, g), phi) > 0, prop_2_9.lead(0, sharp_height(e), phi) > 0),
         *setting,
         distance > 0,
         radius > 0,
     )
-    for top in (height(e, g), sharp_height(e)):
-        raised = (lift >= 0, lift <= top, rise >= 0, rise <= top)
-        prove(absolute(lift - g * rise) <= e, *setting, *raised)
+    within, sharply_within = (
+        prove(
+            absolute(lift - g * rise) <= e,
+            *setting,
+            *(lift >= 0, lift <= largest, rise >= 0, rise <= largest),
+        )
+        for largest in (height(e, g), sharp_height(e))
+    )
     return Derivation(
         steps=(
             Step(
                 "Choose the height of the bump so that Proposition 2.9's bound is $\\varepsilon$.",
                 rf"{tex(size)} = \varepsilon \iff h = {tex(h)}",
+                (fits, within),
             ),
             Step(
                 "As both actions were tied, $a_2$ now leads by the following, where $\\varphi_1$ "
                 "is the bump at $a_1$. It is positive for every $\\delta > 0$, as the bump is "
                 "below 1 off its centre.",
-                rf"Q'(s_0, a_2) - Q'(s_0, a_1) = {tex(lead)} > 0",
+                rf"Q'(s_0, a_2) - Q'(s_0, a_1) = {tex(lead.rhs)} > 0",
+                (lead, positive),
             ),
             Step(
                 "With $\\delta = d(a_1, a_2)$ the bump vanishes at $a_1$, and the lead is the "
                 "whole height.",
                 rf"\varphi_1 = \max\{{0, 1 - \delta/\delta\}} = {tex(at_other)}, \qquad "
-                rf"Q'(s_0, a_2) - Q'(s_0, a_1) = {tex(lead.subs(phi_1, at_other))}",
+                rf"Q'(s_0, a_2) - Q'(s_0, a_1) = {tex(lead.rhs.subs(phi_1, at_other))}",
+                (vanishes, lead),
             ),
             Step(
                 "Since lifts and rises of the maximum are both between 0 and the height, the "
                 "height may even be",
                 rf"h = {tex(sharp_height(eps))}",
+                sharply_within,
             ),
         ),
         scope="the height and the lead as identities (SymPy); positivity for every $\\delta$ and "

@@ -12,6 +12,7 @@ from companion.results.base import (
     Counterexample,
     Derivation,
     Step,
+    cited,
     identity,
     prove,
     tex,
@@ -29,8 +30,8 @@ In the setting of Proposition 2.4 with fixed continuous weights as in Lemma 4.2,
 the effective reward obeys
 $$\lVert Q^*_{\mathrm{eff}}(\mathbf{R}) - Q^*_{\mathrm{eff}}(\mathbf{R}') \rVert_\infty
 \le \frac{\max_k \lVert R_k - R'_k \rVert_\infty}{1 - \gamma} .$$
-The weights must not depend on the rewards: if they do, the effective reward can jump, and so can
-its values.
+A corollary of Lemma 4.2 and Proposition 2.4. The weights must not depend on the rewards: if they
+do, the effective reward can jump, and so can its values.
 """
 
 
@@ -44,7 +45,7 @@ def symbolic() -> Derivation:
     delta, gamma = sympy.symbols("delta gamma", positive=True)
     composed = identity(prop_2_4.bound(lemma_4_2.bound(delta), gamma), bound(delta, gamma))
     q, effective, each, discount = z3.Reals("q effective each gamma")
-    prove(
+    composes = prove(
         q <= bound(each, discount),
         q <= prop_2_4.bound(effective, discount),
         effective <= lemma_4_2.bound(each),
@@ -59,11 +60,13 @@ def symbolic() -> Derivation:
                 "\\rVert_\\infty$ (Lemma 4.2).",
                 r"\lVert R_{\mathrm{eff}} - R'_{\mathrm{eff}} \rVert_\infty \le "
                 + tex(lemma_4_2.bound(delta)),
+                cited("Lemma 4.2"),
             ),
             Step(
                 "Put this into Proposition 2.4; its bound increases with its argument.",
                 r"\lVert Q^*_{\mathrm{eff}}(\mathbf{R}) - Q^*_{\mathrm{eff}}(\mathbf{R}') "
                 r"\rVert_\infty \le " + tex(composed.rhs),
+                (composed, composes, cited("Proposition 2.4")),
             ),
         ),
         scope="the composition as an identity (SymPy) and as an inequality for all reals (z3).",

@@ -11,15 +11,21 @@ from companion.results.base import (
     Check,
     Counterexample,
     Derivation,
+    Proof,
     Step,
+    cited,
     identity,
+    induct,
     prove,
     tex,
 )
+from companion.results.induction import average_stays_within, fixed_point_moves_at_most
 from companion.results.samples import mixtures, tilt, two_branches
 from companion.theory import (
     FiniteMDP,
     effective_reward,
+    greedy_policy,
+    optimal_q,
     soft_optimal_q,
     softmax_policy,
     total_variation,
@@ -41,9 +47,11 @@ every state
 $$d_{TV}\bigl(\pi_{\mathbf{R}_1}(\cdot \mid s), \pi_{\mathbf{R}_2}(\cdot \mid s)\bigr)
 \le \frac{\max_k \lVert R_{1,k} - R_{2,k} \rVert_\infty}{2 \alpha (1 - \gamma)} .$$
 
-*Mended hypothesis.* The paper sums over $a'$, so $A$ must be finite (or carry a reference measure);
-compactness is not enough. The constant is the best one, approached for small changes, and it grows
-without bound as $\gamma \to 1$: fact 2 is the bound for that case.
+*Mended hypothesis.* Proposition 4.7 of the paper sums over $a'$, and its proof counts the actions,
+so $A$ must be finite (or carry a reference measure); compactness is not enough.
+
+*Sharpness and scope (ours).* The constant is the best one, approached for small changes. It grows
+without bound as $\gamma \to 1$, a case outside the proposition: fact 2 is a bound there.
 """
 
 
@@ -54,21 +62,14 @@ def bound(reward_distance: Any, temperature: Any, discount: Any) -> Any:
 
 def symbolic() -> Derivation:
     """The soft maximum is nonexpansive; then the fixed-point step and Lemma C.2."""
-    alpha, c = sympy.symbols("alpha c", positive=True)
-    q = sympy.symbols("q1:4", real=True)
-    partition = sum(sympy.exp(x / alpha) for x in q)
-    soft_max = alpha * sympy.log(partition)
-    gradient = [sympy.diff(soft_max, x) for x in q]
-    for x, slope in zip(q, gradient, strict=True):
-        identity(slope, sympy.exp(x / alpha) / partition)
-    identity(sum(gradient), sympy.Integer(1))
-    shifted = alpha * sympy.log(sum(sympy.exp((x + c) / alpha) for x in q))
-    identity(sympy.exp(shifted / alpha), sympy.exp((soft_max + c) / alpha))
-
+    alpha, move, partition = sympy.symbols("alpha d Z", positive=True)
+    factor = sympy.exp(move / alpha)
+    soft_shift = identity(
+        sympy.expand_log(alpha * sympy.log(factor * partition)),
+        move + alpha * sympy.log(partition),
+    )
     d, r, gamma, temperature = z3.Reals("d r gamma temperature")
-    f, g, up, down = z3.Reals("f g up down")
-    prove(z3.And(f - g <= d, g - f <= d), f <= up, up == g + d, g <= down, down == f + d)
-    prove(
+    composed = prove(
         lemma_c_2.bound(d, temperature) / 2 <= bound(r, temperature, gamma),
         d <= prop_4_3.bound(r, gamma),
         d >= 0,
@@ -77,7 +78,6 @@ def symbolic() -> Derivation:
         gamma < 1,
         temperature > 0,
     )
-    prove(d <= prop_4_3.bound(r, gamma), d <= r + gamma * d, gamma >= 0, gamma < 1)
     delta, discount = sympy.symbols("delta gamma", positive=True)
     total = identity(
         lemma_c_2.bound(prop_4_3.bound(delta, discount), alpha) / 2, bound(delta, alpha, discount)
@@ -86,20 +86,23 @@ def symbolic() -> Derivation:
     before = -prop_4_3.bound(delta, discount) / alpha
     moved = 1 / (1 + sympy.exp(before)) - 1 / (1 + sympy.exp(-before))
     worst = sympy.tanh(-before / 2)
-    identity(moved, worst.rewrite(sympy.exp))
+    attained = identity(moved, worst.rewrite(sympy.exp))
     slope = identity(sympy.diff(worst, delta).subs(delta, 0), bound(1, alpha, discount))
     return Derivation(
         steps=(
             Step(
-                "The soft maximum rises with each entry; its slopes are softmax probabilities "
-                "and sum to one.",
-                r"\frac{\partial}{\partial q_i}\, \alpha \log \sum_j e^{q_j/\alpha} = "
-                r"\frac{e^{q_i/\alpha}}{\sum_j e^{q_j/\alpha}} = \pi_i, \qquad \sum_i \pi_i = 1",
+                "If no $q_a$ moves by more than $d$, every weight $e^{q_a/\\alpha}$ is multiplied "
+                "by a factor between $1/k$ and $k = e^{d/\\alpha}$, and so is their sum, for any "
+                "number of actions.",
+                r"\tfrac{1}{k} \sum_a e^{q_a/\alpha} \le \sum_a e^{q'_a/\alpha} \le "
+                r"k \sum_a e^{q_a/\alpha}",
+                _sums_of_weights(),
             ),
             Step(
-                "It moves by $c$ when every entry moves by $c$. Together: it is nonexpansive in "
-                "the sup norm.",
-                r"\alpha \log \sum_i e^{(q_i + c)/\alpha} = c + \alpha \log \sum_i e^{q_i/\alpha}",
+                "The logarithm turns the factor into $d$: the soft maximum is nonexpansive in the "
+                "sup norm, like the maximum.",
+                r"\alpha \log (k Z) = " + tex(soft_shift.rhs),
+                (soft_shift, cited("the logarithm increases")),
             ),
             Step(
                 "So the soft Bellman operator contracts like the hard one, and with "
@@ -107,11 +110,13 @@ def symbolic() -> Derivation:
                 r"\lVert Q_1 - Q_2 \rVert_\infty \le \delta + \gamma \lVert Q_1 - Q_2 \rVert_\infty"
                 r" \implies \lVert Q_1 - Q_2 \rVert_\infty \le "
                 + tex(prop_4_3.bound(delta, discount)),
+                (average_stays_within(), fixed_point_moves_at_most(prop_4_3.bound)),
             ),
             Step(
                 "Total variation is half the L1 distance; Lemma C.2 gives",
                 r"d_{TV} \le \frac{1}{2 \alpha}\, \lVert Q_1 - Q_2 \rVert_\infty \le "
                 + tex(total.rhs),
+                (total, composed, cited("Lemma C.2")),
             ),
             Step(
                 "The constant is approached: of two branches for ever, lower the better one and "
@@ -119,10 +124,25 @@ def symbolic() -> Derivation:
                 rf"d_{{TV}} = {tex(worst)}, \qquad "
                 rf"\left.\frac{{d}}{{d\delta}}\, d_{{TV}} \right|_{{\delta = 0}} "
                 rf"= {tex(slope.rhs)}",
+                (attained, slope),
             ),
         ),
-        scope="gradient, shift and constants as identities (SymPy, three actions; the formulas "
-        "have the same form for more); the inequalities for all reals (z3).",
+        scope="all of it for any number of states, actions and rewards (z3, sums by induction; "
+        "constants as identities by SymPy).",
+    )
+
+
+def _sums_of_weights() -> Proof:
+    """Sums of positive weights whose ratios lie between 1/k and k have such a ratio."""
+    before, after, k = z3.Reals("before after k")
+    return induct(
+        (before, after),
+        lambda old, new: (old + before, new + after),
+        lambda old, new: z3.And(old <= k * new, new <= k * old),
+        before > 0,
+        after > 0,
+        before <= k * after,
+        after <= k * before,
     )
 
 
@@ -166,13 +186,15 @@ def _check(name: str, rows: np.ndarray, attained: bool = False) -> Check:
 def counterexample() -> Counterexample:
     """Without entropy: at a tie a reward change of any size moves the policy all the way."""
     tied, size = two_branches(gap=0.0, discount=0.5), 1e-6
-    ratio = {
-        alpha: _move(tied, tilt(tied, size), alpha) / size for alpha in (1.0, 1e-3, 1e-6, 1e-9)
-    }
+    below, above = (greedy_policy(optimal_q(tilt(tied, x)))[0] for x in (-size, size))
+    jump = float(total_variation(below, above))
+    ratio = {alpha: _move(tied, tilt(tied, size), alpha) / size for alpha in (1.0, 1e-3, 1e-6)}
     return Counterexample(
-        dropped="α > 0, fixed",
-        text="The same tie and the same reward change of 1e-6 at temperatures down to 1e-9: the "
-        "ratio of policy move to reward change grows until the policy has jumped by 1/2.",
-        evidence={f"ratio at α = {alpha:g}": value for alpha, value in ratio.items()},
-        fails=ratio[1e-9] > 1e5 * bound(1.0, 1.0, 0.5),
+        dropped="α > 0",
+        text="A tie and a tilt of 1e-6 to either side: the optimum without entropy jumps from one "
+        "branch to the other. At temperatures that fall to 0 the ratio of policy move to reward "
+        "change grows without bound.",
+        evidence={"size of the tilt": size, "jump at α = 0": jump}
+        | {f"ratio at α = {alpha:g}": value for alpha, value in ratio.items()},
+        fails=jump == 1 and ratio[1e-6] > 1e4 * bound(1.0, 1.0, 0.5),
     )

@@ -10,7 +10,7 @@ import numpy as np
 
 from companion.results.base import Check, Counterexample, Derivation, ProofError
 
-NAMES = (
+PAPER = (
     "prop_2_4",
     "lemma_2_5",
     "thm_2_7",
@@ -26,6 +26,11 @@ NAMES = (
     "prop_4_7",
     "lemma_c_1",
     "lemma_c_2",
+)
+"""Module names of the paper's fifteen results, in its order."""
+
+BEYOND = (
+    "remark_4_1",
     "sharp_1_softmax",
     "sharp_2_kl_sequence",
     "sharp_3_cliff_width",
@@ -33,8 +38,18 @@ NAMES = (
     "sharp_5_geometry",
     "sharp_6_one_reward",
     "sharp_7_advantage_normalisation",
+    "sharp_8_exact_radius",
+    "sharp_9_margins",
+    "sharp_10_shaping",
+    "sharp_11_mixing",
+    "sharp_12_price",
+    "sharp_13_collapse",
+    "sharp_14_continuity",
 )
-"""Module names: the paper's fifteen results in its order, then the seven beyond it."""
+"""Module names of what goes beyond it: a remark of the paper, sharpened, and the facts."""
+
+NAMES = (*PAPER, *BEYOND)
+"""Module names of all results."""
 
 KINDS = ("symbolic", "numeric", "counterexample")
 SEED = 0
@@ -73,7 +88,7 @@ def catalogue() -> list[dict[str, Any]]:
             "item": module.ITEM,
             "title": module.TITLE,
             "chapter": module.CHAPTER,
-            "beyond": name.startswith("sharp_"),
+            "beyond": name in BEYOND,
             "statement": module.STATEMENT.strip(),
             "uses": module.uses,
             "implies": getattr(module, "implies", ()),
@@ -102,6 +117,12 @@ def _refuse_bad_edges(uses: dict[str, Sequence[str]]) -> None:
         done |= ready
 
 
+def counterexamples(module: ModuleType) -> tuple[Counterexample | str, ...]:
+    """What fails without each hypothesis: ``counterexample`` and those in ``also_dropped``."""
+    also = getattr(module, "also_dropped", ())
+    return tuple(function() for function in (module.counterexample, *also))
+
+
 def status(names: Sequence[str] = NAMES) -> list[dict[str, Any]]:
     """Run every check of the named results; one dict per result.
 
@@ -115,7 +136,7 @@ def status(names: Sequence[str] = NAMES) -> list[dict[str, Any]]:
         module = result(name)
         row: dict[str, Any] = {"name": name, "item": module.ITEM, "title": module.TITLE}
         for kind in KINDS:
-            row |= _run(kind, getattr(module, kind))
+            row |= _run(kind, module)
         rows.append(row)
     red = {row["name"] for row in rows if "red" in (row[kind] for kind in KINDS)}
     for row in rows:
@@ -159,11 +180,15 @@ def _below(name: str) -> set[str]:
     return direct.union(*(_below(other) for other in direct))
 
 
-def _run(kind: str, function: Callable[..., Any]) -> dict[str, Any]:
+def _run(kind: str, module: ModuleType) -> dict[str, Any]:
+    ask: dict[str, Callable[[], Any]] = {
+        "symbolic": lambda: module.symbolic(),
+        "numeric": lambda: module.numeric(np.random.default_rng(SEED)),
+        "counterexample": lambda: counterexamples(module),
+    }
     start = time.perf_counter()
     try:
-        outcome = function(np.random.default_rng(SEED)) if kind == "numeric" else function()
-        green, says = _judge(outcome)
+        green, says = _judge(ask[kind]())
     except (ArithmeticError, AssertionError, ValueError) as error:
         green, says = False, str(error).splitlines()[0]
     return {
@@ -173,16 +198,26 @@ def _run(kind: str, function: Callable[..., Any]) -> dict[str, Any]:
     }
 
 
-def _judge(outcome: Derivation | tuple[Check, ...] | Counterexample | str) -> tuple[bool, str]:
+def _judge(
+    outcome: Derivation | tuple[Check, ...] | tuple[Counterexample | str, ...],
+) -> tuple[bool, str]:
     if isinstance(outcome, Derivation):
-        return bool(outcome.steps), outcome.scope
-    if isinstance(outcome, Counterexample):
-        return outcome.fails, f"without “{outcome.dropped}”: {outcome.text}"
-    if isinstance(outcome, str):
-        return bool(outcome), outcome
-    says = "; ".join(
-        f"{check.name}: {len(check.measured)} cases, "
-        + ("as claimed" if np.isnan(check.tightest) else f"tightest {check.tightest:.9g}")
-        for check in outcome
-    )
-    return all(check.holds for check in outcome), says
+        return outcome.proved, outcome.scope
+    verdicts = [
+        (each.holds, _summary(each)) if isinstance(each, Check) else _failure(each)
+        for each in outcome
+    ]
+    says = "; ".join(words for _, words in verdicts)
+    return bool(verdicts) and all(good for good, _ in verdicts), says
+
+
+def _summary(check: Check) -> str:
+    said = "as claimed" if np.isnan(check.tightest) else f"tightest {check.tightest:.9g}"
+    return f"{check.name}: {len(check.measured)} cases, {said}"
+
+
+def _failure(found: Counterexample | str) -> tuple[bool, str]:
+    """Whether the claim fails, as it should; a string says why there is no hypothesis to drop."""
+    if isinstance(found, str):
+        return bool(found), found
+    return found.fails, f"without “{found.dropped}”: {found.text}"

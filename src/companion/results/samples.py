@@ -1,10 +1,18 @@
 """Small MDPs that the numeric checks run on: random, degenerate, tied, and worst cases."""
 
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import numpy as np
 
-from companion.theory import FiniteMDP, effective_reward, inverse_bellman
+from companion.results.base import Check
+from companion.theory import (
+    FiniteMDP,
+    TokenTree,
+    effective_reward,
+    inverse_bellman,
+    stability_radius,
+)
 
 DISCOUNTS = (0.0, 0.5, 0.9, 0.99)
 
@@ -74,6 +82,71 @@ def tilt(mdp: FiniteMDP, size: float) -> FiniteMDP:
     """``two_branches`` with the first branch lowered and the second raised by ``size``."""
     shift = np.array([[-size, size], [-size, -size], [size, size]])
     return mdp.with_rewards(mdp.rewards + shift)
+
+
+def hidden_branches(
+    rng: np.random.Generator, gap: float, discount: float, tied: bool = False
+) -> tuple[FiniteMDP, np.ndarray]:
+    """``two_branches`` hidden in a larger MDP, and the change ``(S, A)`` of size 1 it minds most.
+
+    Five states in random order and three actions. In one state the optimal Q of the first action
+    leads by ``gap``, the smallest gap of all; with ``tied`` the third action is as good as it. The
+    change lowers every reward of the better branch, raises every one of the other, and is random
+    elsewhere.
+    """
+    margin = gap + 1
+    q = rng.uniform(-2 * margin, -margin, size=(5, 3))
+    q[:, 0] = 0.0
+    q[0] = gap, 0.0, gap if tied else gap - margin
+    transitions = random_transitions(rng, 5, 3)
+    transitions[0] = np.eye(5)[[1, 2, 1]]
+    transitions[1:3] = np.eye(5)[[1, 2]][:, None]
+    change = rng.choice([-1.0, 1.0], size=q.shape)
+    change[0] = -1.0, 1.0, -1.0
+    change[1], change[2] = -1.0, 1.0
+    order = rng.permutation(5)
+    rewards = inverse_bellman(q, transitions, discount)[order]
+    shuffled = transitions[order][:, :, order]
+    return FiniteMDP(shuffled, rewards, discount), change[order]
+
+
+def at_the_radius(
+    name: str,
+    rng: np.random.Generator,
+    radius: Callable[[float, float], float],
+    happens: Callable[[FiniteMDP, np.ndarray], bool],
+    tied: tuple[bool, ...] = (False,),
+) -> Check:
+    """That nothing happens at 0.999 of a radius and something at 1.001, along the worst change.
+
+    Args:
+        name: of the check.
+        rng: for the MDPs, ``hidden_branches``.
+        radius: the claimed radius, of a gap and a discount.
+        happens: whether it does when the rewards of an MDP change by ``(S, A)``.
+        tied: whether the better action has an equal, one case for each.
+    """
+    rows = []
+    for discount in DISCOUNTS:
+        for gap in (0.1, 1.0, 4.0):
+            for equal in tied:
+                mdp, direction = hidden_branches(rng, gap, discount, equal)
+                for multiple in (0.999, 1.001):
+                    change = multiple * radius(gap, discount) * direction
+                    rows.append((gap, discount, equal, multiple, happens(mdp, change)))
+    gaps, discounts, ties, multiples, happened = np.array(rows, dtype=float).T
+    columns = {"gap": gaps, "discount": discounts, "tied": ties, "multiple": multiples}
+    return Check(name, "==", happened, (multiples > 1).astype(float), columns)
+
+
+def worst_direction(mdp: FiniteMDP | TokenTree, perturbed: Any | None = None) -> tuple[float, Any]:
+    """The exact stability radius, and the direction along which it is reached.
+
+    The direction is shaped like the rewards (for a tree a list of levels), with entries in
+    {-1, 0, 1}. ``perturbed`` as in ``stability_radius``.
+    """
+    radius = stability_radius(mdp, perturbed, tol=1e-12)
+    return float(np.float64(radius.exact)), radius.direction
 
 
 def optimal_gap(q: np.ndarray, atol: float = 1e-9) -> float:

@@ -11,12 +11,15 @@ from companion.results.base import (
     Check,
     Counterexample,
     Derivation,
+    Proof,
     Step,
     identity,
+    induct,
     prove,
     tex,
 )
-from companion.results.elementary import tanh
+from companion.results.elementary import absolute, tanh
+from companion.results.induction import average_stays_within
 from companion.results.samples import DISCOUNTS, tilt, two_branches
 from companion.theory import soft_optimal_q, softmax_policy, total_variation
 
@@ -55,7 +58,7 @@ def moved_mass(mass: Any, k: Any) -> Any:
 
 def symbolic() -> Derivation:
     """Odds of a set, the best set, a perfect square, and both corollaries."""
-    _odds_of_a_set()
+    odds, mass_bound = _odds_of_a_set()
     k, mass, alpha, z = sympy.symbols("k P alpha z", positive=True)
     largest = bound(2 * alpha * sympy.log(k), alpha)
     in_k = identity(largest.rewrite(sympy.exp), (k - 1) / (k + 1))
@@ -70,7 +73,7 @@ def symbolic() -> Derivation:
     gamma = sympy.Symbol("gamma", positive=True)
     soft = identity(bound(2 * prop_4_3.bound(y, gamma), alpha), soft_policy_bound(y, alpha, gamma))
     argument = soft_policy_bound(y, alpha, gamma).args[0]
-    identity(argument, prop_4_7.bound(y, alpha, gamma))
+    straight = identity(argument, prop_4_7.bound(y, alpha, gamma))
     return Derivation(
         steps=(
             Step(
@@ -78,40 +81,59 @@ def symbolic() -> Derivation:
                 "$k^2 = e^{\\mathrm{span}/\\alpha}$ times the smallest. So the odds of any set $B$ "
                 "of actions rise at most $k^2$-fold, and its mass $P$ becomes at most",
                 r"q(B) \le " + tex(moved_mass(mass, k)),
+                (average_stays_within(), odds, mass_bound),
             ),
             Step(
                 "In terms of $k$ the bound reads",
                 rf"{tex(largest)} = {tex(in_k.rhs)}",
+                in_k,
             ),
             Step(
                 "What the bound leaves over the rise $q(B) - P$ is a perfect square, so it holds "
-                "for every $P$; total variation is the rise for the best $B$.",
+                "for every $P$; total variation is the rise for the best $B$, the actions that "
+                "gain.",
                 slack,
+                _total_variation_is_the_best_rise(),
             ),
             Step("It is attained where the square vanishes, at $P = 1/(k+1)$.", attained),
             Step(
                 "Since $z - \\tanh z$ vanishes at 0 and increases, $\\tanh z \\le z$.",
                 rf"\frac{{d}}{{dz}} (z - \tanh z) = {tex(below.rhs)} \ge 0",
+                below,
             ),
             Step(
                 "The span is at most twice the sup norm $x$, and L1 is twice total variation: "
                 "this is Lemma C.2.",
                 r"\lVert p - q \rVert_1 = 2\, d_{TV} \le 2 \cdot \frac{2x}{4\alpha} = "
                 + tex(lemma.rhs),
+                lemma,
             ),
             Step(
                 "With $\\lVert Q_1 - Q_2 \\rVert_\\infty \\le y/(1-\\gamma)$ it is Proposition "
                 "4.7, in a sharper form.",
                 rf"d_{{TV}} \le {tex(soft.rhs)} \le {tex(argument)}",
+                (soft, straight),
             ),
         ),
-        scope="the odds of a set for all reals (z3, the sums over the set and its complement as "
-        "two variables), everything else as identities (SymPy). All of the proof is here; the "
-        "number of actions does not enter.",
+        scope="all of it, for any number of actions: the odds of a set for all reals (z3, sums by "
+        "induction on the number of actions), everything else as identities (SymPy).",
     )
 
 
-def _odds_of_a_set() -> None:
+def _total_variation_is_the_best_rise() -> Proof:
+    """Σ |q − p| = 2 (q(B) − p(B)) − (Σ q − Σ p), where B holds the actions that gain."""
+    p, q = z3.Reals("p q")
+
+    def add(*so_far: z3.ArithRef) -> tuple[z3.ArithRef, ...]:
+        new = (q - p, absolute(q - p), z3.If(q > p, q - p, 0))
+        return tuple(old + more for old, more in zip(so_far, new, strict=True))
+
+    return induct(
+        add(*[z3.RealVal(0)] * 3), add, lambda total, size, rise: size == 2 * rise - total
+    )
+
+
+def _odds_of_a_set() -> tuple[Proof, Proof]:
     inside, outside, mass, low, k = z3.Reals("inside outside mass low k")
     setting = (
         mass > 0,
@@ -122,9 +144,9 @@ def _odds_of_a_set() -> None:
         inside > 0,
         outside >= low * (1 - mass),  # and of its complement: factors at least low
     )
-    prove(inside * (1 - mass) <= k * k * mass * outside, *setting)
+    odds = prove(inside * (1 - mass) <= k * k * mass * outside, *setting)
     share, total, odds_factor = z3.Reals("share total odds_factor")
-    prove(
+    mass_bound = prove(
         share * (1 + (odds_factor - 1) * mass) <= odds_factor * mass,
         mass > 0,
         mass < 1,
@@ -134,6 +156,7 @@ def _odds_of_a_set() -> None:
         share <= 1,
         share * (1 - mass) <= odds_factor * mass * (1 - share),
     )
+    return odds, mass_bound
 
 
 def numeric(rng: np.random.Generator, pairs: int = 400) -> tuple[Check, ...]:

@@ -4,14 +4,18 @@ from typing import Any
 
 import numpy as np
 import sympy
+import z3
 
 from companion.results import sharp_1_softmax
 from companion.results.base import (
     Check,
     Counterexample,
     Derivation,
+    Proof,
     Step,
+    cited,
     identity,
+    induct,
     tex,
 )
 from companion.theory import TokenTree, total_variation
@@ -30,7 +34,7 @@ $$\pi_\beta(y) = \frac{\pi_{\mathrm{ref}}(y)\, e^{R(y)/\beta}}
 also when it is computed token by token with a per-step penalty. Therefore
 $$d_{TV}(\pi_{\beta, R_1}, \pi_{\beta, R_2}) \le \tanh\frac{\mathrm{span}(R_1 - R_2)}{4\beta}$$
 over *whole completions* of any length, the span taken over the completions that have mass under
-$\pi_{\mathrm{ref}}$. Proposition 4.7's constant
+$\pi_{\mathrm{ref}}$: a corollary of fact 1. Proposition 4.7's constant
 $1/(2\beta(1-\gamma))$, which grows without bound as $\gamma \to 1$, is not needed.
 """
 
@@ -41,75 +45,79 @@ def bound(span: Any, beta: Any) -> Any:
 
 
 def symbolic() -> Derivation:
-    """Gibbs' variational identity, the chain rule on a two-step tree, and fact 1."""
-    beta = sympy.Symbol("beta", positive=True)
-    _gibbs(beta)
-    _two_step_tree(beta)
-    k = sympy.Symbol("k", positive=True)
+    """Gibbs' variational identity, the chain rule over any number of tokens, and fact 1."""
+    beta, k = sympy.symbols("beta k", positive=True)
+    term, total = _gibbs(beta)
     largest = bound(2 * beta * sympy.log(k), beta)
     sharp = identity(largest.rewrite(sympy.exp), (k - 1) / (k + 1))
     return Derivation(
         steps=(
             Step(
-                "Write $Z$ for the normaliser. For any $\\pi$ (checked symbol by symbol for three "
-                "completions)",
+                "Write $Z$ for the normaliser. For any $\\pi$ the two sides agree completion by "
+                "completion, so they agree in sum, for any number of completions:",
                 r"\mathbb{E}_\pi[R] - \beta\,\mathrm{KL}(\pi \Vert \pi_{\mathrm{ref}}) = "
                 r"\beta \log Z - \beta\,\mathrm{KL}(\pi \Vert \pi_\beta)",
+                (term, total),
             ),
             Step(
                 "so $\\pi_\\beta$ is the only maximiser, and the maximum is",
                 r"\beta \log Z, \qquad Z = \sum_y \pi_{\mathrm{ref}}(y)\, e^{R(y)/\beta}",
+                cited("KL is positive except between equal distributions (Gibbs)"),
             ),
             Step(
                 "KL adds up along a string, so backing up $V = \\beta \\log \\sum_a "
                 "\\pi_{\\mathrm{ref}}(a) e^{Q(a)/\\beta}$ token by token gives the same "
-                "distribution (checked for all rewards and references on the tree with two "
-                "tokens and two steps).",
-                r"\pi_\beta(y_1)\,\pi_\beta(y_2 \mid y_1) = "
-                r"\frac{1}{Z}\, \pi_{\mathrm{ref}}(y_1)\, \pi_{\mathrm{ref}}(y_2 \mid y_1)\, "
-                r"e^{R(y)/\beta}",
+                "distribution. With $Z_t = e^{V/\\beta}$ at the prefix of $t$ tokens, each token "
+                "is drawn with probability $\\pi_{\\mathrm{ref}}(a)\\, Z_{t+1}/Z_t$, and after any "
+                "number of tokens",
+                r"\pi_\beta(y_1) \cdots \pi_\beta(y_t \mid y_1 \dots y_{t-1}) = \frac{Z_t}{Z_0}\, "
+                r"\pi_{\mathrm{ref}}(y_1) \cdots \pi_{\mathrm{ref}}(y_t \mid y_1 \dots y_{t-1})",
+                _token_by_token(),
             ),
             Step(
                 "Fact 1 with the reference $\\pi_{\\mathrm{ref}}$ and completions as actions. With "
                 "$k = e^{\\mathrm{span}(R_1 - R_2)/(2\\beta)}$ the bound is",
                 rf"d_{{TV}} \le {tex(largest)} = {tex(sharp.rhs)}",
+                (sharp, cited("fact 1")),
             ),
         ),
-        scope="the variational identity for three completions and the token-by-token optimum for "
-        "the $2 \\times 2$ tree, both as identities in all symbols (SymPy); longer trees by "
-        "induction on the first token. The bound is fact 1, proved for any number of outcomes.",
+        scope="the variational identity for any number of completions (SymPy for each, z3 for "
+        "their sum by induction), the token-by-token optimum for strings of any length (z3, by "
+        "induction on the number of tokens). A corollary of fact 1.",
     )
 
 
-def _gibbs(beta: sympy.Symbol) -> None:
-    pi, ref = sympy.symbols("pi1:4", positive=True), sympy.symbols("rho1:4", positive=True)
-    rewards = sympy.symbols("R1:4", real=True)
-    z = sympy.Symbol("Z", positive=True)  # kept as a symbol: the identity holds for its value
-    optimum = [p * sympy.exp(r / beta) / z for p, r in zip(ref, rewards, strict=True)]
+def _gibbs(beta: sympy.Symbol) -> tuple[Proof, Proof]:
+    """π (R − β log(π/ρ)) = π (β log Z − β log(π/π_β)) for one completion; and their sum."""
+    pi, ref, z = sympy.symbols("pi rho Z", positive=True)
+    reward = sympy.Symbol("R", real=True)
+    log_optimum = sympy.log(ref) + reward / beta - sympy.log(z)
+    objective = pi * (reward - beta * (sympy.log(pi) - sympy.log(ref)))
+    regret = pi * (beta * sympy.log(z) - beta * (sympy.log(pi) - log_optimum))
+    share, constant, rest = z3.Reals("share constant rest")
+    total = induct(
+        (share, share * (constant - rest), share * rest),
+        lambda mass, left, right: (
+            mass + share,
+            left + share * (constant - rest),
+            right + share * rest,
+        ),
+        lambda mass, left, right: left == mass * constant - right,
+    )
+    return identity(objective, regret), total
 
-    def kl(other: Any) -> sympy.Expr:
-        return sum(p * (sympy.log(p) - sympy.log(o)) for p, o in zip(pi, other, strict=True))
 
-    last = {pi[2]: 1 - pi[0] - pi[1]}
-    objective = sum(p * r for p, r in zip(pi, rewards, strict=True)) - beta * kl(ref)
-    regret = beta * sympy.log(z) - beta * kl(optimum)
-    difference = sympy.expand(sympy.expand_log(objective - regret, force=True))
-    identity(difference.coeff(sympy.log(z)).subs(last), sympy.Integer(0))
-    identity(difference.subs(sympy.log(z), 0), sympy.Integer(0))
-
-
-def _two_step_tree(beta: sympy.Symbol) -> None:
-    first, second = sympy.symbols("f1:3", positive=True), sympy.symbols("g1:5", positive=True)
-    weights = sympy.symbols("e1:5", positive=True)  # e^(R/β) of the four completions
-    inner = [
-        second[2 * i] * weights[2 * i] + second[2 * i + 1] * weights[2 * i + 1] for i in (0, 1)
-    ]
-    root_values = [beta * sympy.log(total) for total in inner]
-    root = [f * sympy.exp(v / beta) for f, v in zip(first, root_values, strict=True)]
-    z = sum(first[i // 2] * second[i] * weights[i] for i in range(4))
-    for i in range(4):
-        by_token = root[i // 2] / sum(root) * second[i] * weights[i] / inner[i // 2]
-        identity(by_token, first[i // 2] * second[i] * weights[i] / z)
+def _token_by_token() -> Proof:
+    """P Z_0 = p Z_t for the policy's and the reference's probability of a prefix."""
+    token, after, start = z3.Reals("token after start")
+    return induct(
+        (z3.RealVal(1), z3.RealVal(1), start),
+        lambda policy, prior, here: (policy * (token * after / here), prior * token, after),
+        lambda policy, prior, here: z3.And(policy * start == prior * here, here > 0),
+        token >= 0,
+        after > 0,
+        start > 0,
+    )
 
 
 def numeric(rng: np.random.Generator, depths: tuple[int, ...] = (1, 2, 4, 6)) -> tuple[Check, ...]:

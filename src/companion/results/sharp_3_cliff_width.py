@@ -30,8 +30,9 @@ $\beta\,\mathrm{KL}(\pi \Vert \pi_{\mathrm{ref}})$ the optimum moves by exactly
 $$d_{TV} = \frac{(m-1)\,(e^{\varepsilon/\beta} - 1)}{m\,(e^{\varepsilon/\beta} + m - 1)} .$$
 It depends on $\varepsilon/\beta$ only, increases, and tends to $(m-1)/m$, Proposition 2.10's jump,
 as $\varepsilon/\beta \to \infty$. Half the height is reached at
-$\varepsilon = \beta \log(m + 1)$: the cliff has width proportional to $\beta$. At
-$\varepsilon = 2\beta\log(m-1)$ it touches the bound of fact 1.
+$\varepsilon = \beta \log(m + 1)$: the cliff has width proportional to $\beta$. For $m \ge 3$ it
+touches the bound of fact 1 at $\varepsilon = 2\beta\log(m-1)$ and nowhere else; for $m = 2$ it
+stays below. (A corollary of fact 2: the optimum is known, so the distance can be written down.)
 """
 
 
@@ -52,7 +53,7 @@ def symbolic() -> Derivation:
     lifted = (sympy.exp(x) / m) / (sympy.exp(x) / m + (m - 1) / m)
     distance = identity(lifted - 1 / m, move(x, m))
     others = (m - 1) * (1 / m - (1 / m) / (sympy.exp(x) / m + (m - 1) / m))
-    identity(others, move(x, m))
+    loss = identity(others, move(x, m))
     in_growth = move(sympy.log(growth), m)
     top = sympy.limit(in_growth, growth, sympy.oo)
     height = identity(top, prop_2_10.jump(m))
@@ -60,12 +61,19 @@ def symbolic() -> Derivation:
     rising = identity(slope, (m - 1) / (growth + m - 1) ** 2)
     start = identity(sympy.diff(move(x, m), x).subs(x, 0), (m - 1) / m**2)
     solved = sympy.solve(sympy.Eq(in_growth, prop_2_10.jump(m) / 2), growth)
-    require(solved == [m + 1], "half of the height is reached at exp(x) = m + 1")
+    only_there = require(solved == [m + 1], "half of the height is reached at exp(x) = m + 1")
     half = identity(move(half_width(m), m), prop_2_10.jump(m) / 2)
     k = sympy.Symbol("k", positive=True)  # k = m - 1
     touching = identity(
         move(2 * sympy.log(k), k + 1),
         sympy.simplify(sharp_1_softmax.bound(2 * sympy.log(k), 1).rewrite(sympy.exp)),
+    )
+    # tanh(x/4) − w with g = s², x = 2 log s: a square over positive terms.
+    root = sympy.Symbol("s", positive=True)
+    below = identity(
+        sharp_1_softmax.bound(2 * sympy.log(root), 1).rewrite(sympy.exp)
+        - move(2 * sympy.log(root), m),
+        (root - 1) * (root - m + 1) ** 2 / (m * (root + 1) * (root**2 + m - 1)),
     )
     return Derivation(
         steps=(
@@ -73,26 +81,39 @@ def symbolic() -> Derivation:
                 "With $x = \\varepsilon/\\beta$ (fact 2) the mass of the lifted completion rises "
                 "by, and all others together lose,",
                 distance,
+                loss,
             ),
             Step(
                 "Call it $w(x, m)$. In $g = e^x$ it increases,",
                 rf"\frac{{d}}{{dg}}\, {tex(in_growth)} = {tex(rising.rhs)} > 0",
+                rising,
             ),
             Step(
                 "up to the jump of Proposition 2.10, reached as $\\beta \\to 0$.",
                 rf"\lim_{{g \to \infty}} {tex(in_growth)} = {tex(height.rhs)}",
+                height,
             ),
             Step(
                 "Its slope in $x$ at zero is",
                 rf"\left.\frac{{d}}{{dx}}\, w(x, m) \right|_{{x = 0}} = {tex(start.rhs)}",
+                start,
             ),
             Step(
                 "and half of the jump is reached there and nowhere else:",
                 rf"w\bigl({tex(half_width(m))}, m\bigr) = {tex(half.rhs)}",
+                (half, only_there),
             ),
             Step(
-                "At $x = 2\\log(m-1)$ it meets the sharp bound $\\tanh(x/4)$; with $k = m - 1$",
+                "At $x = 2\\log(m-1)$, which is positive for $m \\ge 3$, it meets the sharp bound "
+                "$\\tanh(x/4)$; with $k = m - 1$",
                 rf"w(2 \log k, k + 1) = {tex(touching.rhs)} = \tanh\frac{{\log k}}{{2}}",
+                touching,
+            ),
+            Step(
+                "Elsewhere it stays below: with $s = e^{x/2} > 1$ what is missing is a square, "
+                "zero at $s = m - 1$ only.",
+                rf"\tanh\frac{{x}}{{4}} - w(x, m) = {tex(below.rhs)}",
+                below,
             ),
         ),
         scope="all of it, as identities, limits and derivatives in $x$ and $m$ (SymPy).",
@@ -112,9 +133,21 @@ def numeric(
         (x * b, b, 2**d, _tree_move(x * b, b, d)) for b in betas for d in (1, 3) for x in scaled
     ]
     tree_epsilon, tree_beta, tree_m, tree_moved = np.array(trees).T
+    many = np.arange(3, 40)
+    touch = 2 * np.log(many - 1)
+    others = np.concatenate([np.full_like(scaled, k) for k in (2, *ties)])
+    grid = np.tile(scaled, 1 + len(ties))
     return (
         _check("move of the optimum, m answers", epsilon, beta, m, moved),
         _check("move over completions of a tree", tree_epsilon, tree_beta, tree_m, tree_moved),
+        Check(
+            "where the bound of fact 1 is touched",
+            "==",
+            move(touch, many),
+            sharp_1_softmax.bound(touch, 1.0),
+            {"ties": many},
+        ),
+        Check("below it elsewhere", "<=", move(grid, others), sharp_1_softmax.bound(grid, 1.0)),
     )
 
 

@@ -7,22 +7,31 @@ import numpy as np
 import sympy
 import z3
 
-from companion.results import lemma_2_5, prop_2_4
+from companion.results import lemma_2_5, prop_2_4, thm_2_7
 from companion.results.base import (
     Check,
     Counterexample,
     Derivation,
+    Proof,
     Step,
     identity,
+    induct,
     prove,
     tex,
 )
 from companion.results.elementary import absolute
-from companion.results.samples import DISCOUNTS, smallest_size, tied_mdp, tilt, two_branches
+from companion.results.induction import maximum_is_nonexpansive
+from companion.results.samples import (
+    DISCOUNTS,
+    at_the_radius,
+    smallest_size,
+    tilt,
+    two_branches,
+    worst_direction,
+)
 from companion.theory import (
     FiniteMDP,
     TokenTree,
-    greedy_policy,
     optimal_q,
     policy_breakpoints,
     stability_radius,
@@ -37,14 +46,15 @@ STATEMENT = r"""
 Let $S$ and $A$ be finite, let every state have one optimal action at $R_0$, and let $\Delta > 0$ be
 the smallest action gap of $Q^*_{R_0}$ over all states. While
 $$\lVert R - R_0 \rVert_\infty < \frac{(1-\gamma)\,\Delta}{2}$$
-the optimal policy of $R$ is that of $R_0$, in every state. So uniqueness at $R_0$ gives a whole
-neighbourhood of unique optima. Two branches that never meet again attain the radius.
+the optimal policy of $R$ is that of $R_0$, in every state (a corollary of Lemma 2.5). So uniqueness
+at $R_0$ gives a whole neighbourhood of unique optima. Two branches that never meet again attain the
+radius.
 
 *Token trees.* With at most $H$ tokens the sum replaces the series and the radius is
-$\Delta / (2 \sum_{t<H} \gamma^t)$; if only rewards at the end of a completion change and
-$\gamma = 1$, it is $\Delta/2$ for any length. Both are exact where the smallest gap $\Delta$ is
-that of the first token and the best completions after it and after its rival have $H$ tokens each;
-otherwise they are guarantees.
+$\Delta / (2 \sum_{t<H} \gamma^t)$: exact where the smallest gap $\Delta$ is that of the first token
+and the best completions after it and after its rival have $H$ tokens each, otherwise a guarantee.
+If only rewards at the end of a completion change and $\gamma = 1$, the radius is **always** exactly
+$\Delta/2$, wherever the smallest gap is and however long the completions are.
 """
 
 
@@ -66,12 +76,7 @@ def terminal_radius(gap: Any) -> Any:
 def symbolic() -> Derivation:
     """The guarantee, the induction over the tree, both worst cases, and the limit of long trees."""
     q, q0, best, best0, size, gap, gamma = z3.Reals("q q0 best best0 size gap gamma")
-    lost = (q0 <= best0 - gap, gap > 0)
-    for move, radius in (
-        (prop_2_4.bound(size, gamma), guaranteed(gap, gamma)),
-        (size * (1 + gamma + gamma * gamma), tree_radius(gap, gamma, 3)),
-        (size, terminal_radius(gap)),
-    ):
+    anywhere, in_tree, at_the_end = (
         prove(
             q < best,
             absolute(q - q0) <= move,
@@ -80,25 +85,32 @@ def symbolic() -> Derivation:
             size >= 0,
             gamma >= 0,
             gamma < 1,
-            *lost,
+            q0 <= best0 - gap,
+            gap > 0,
         )
-    delta, rho = sympy.symbols("Delta rho", positive=True)
+        for move, radius in (
+            (prop_2_4.bound(size, gamma), guaranteed(gap, gamma)),
+            (size * (1 + gamma + gamma * gamma), tree_radius(gap, gamma, 3)),
+            (size, terminal_radius(gap)),
+        )
+    )
+    delta, rho, total = sympy.symbols("Delta rho S_H", positive=True)
     discount = sympy.Symbol("gamma", positive=True)
     same = identity(guaranteed(delta, discount), lemma_2_5.radius(delta, discount))
-    for depth in range(1, 6):
-        step = rho + discount * (rho * delta / (2 * tree_radius(delta, discount, depth)))
-        identity(step / rho, delta / (2 * tree_radius(delta, discount, depth + 1)))
-    lead = delta - 2 * rho * sum(discount**t for t in range(4))
-    worst = identity(sympy.solve(lead, rho)[0], tree_radius(delta, discount, 4))
-    ratio = sympy.Symbol("gamma", positive=True)
-    half = sympy.Rational(1, 2)
-    series = sympy.summation(half ** sympy.Symbol("t"), (sympy.Symbol("t"), 0, sympy.oo))
-    identity(delta / (2 * series), guaranteed(delta, half))
     depth_symbol = sympy.Symbol("H", positive=True, integer=True)
-    closed = (1 - ratio**depth_symbol) / (1 - ratio)
-    for depth in range(1, 6):
-        identity(closed.subs(depth_symbol, depth), delta / (2 * tree_radius(delta, ratio, depth)))
+    closed = (1 - discount**depth_symbol) / (1 - discount)
+    sums = tuple(
+        identity(closed.subs(depth_symbol, h), delta / (2 * tree_radius(delta, discount, h)))
+        for h in range(1, 6)
+    )
+    worst = identity(sympy.solve(delta - 2 * rho * total, rho)[0], delta / (2 * total))
     terminal = identity(sympy.solve(delta - 2 * rho, rho)[0], terminal_radius(delta))
+    below_one = 1 / (1 + total)  # a discount below one, whatever S_H > 0 is
+    endless = identity(
+        sympy.limit(delta / (2 * closed.subs(discount, below_one)), depth_symbol, sympy.oo),
+        guaranteed(delta, below_one),
+    )
+    reaches, accumulates, closed_form = _sums_along_the_string()
     return Derivation(
         steps=(
             Step(
@@ -106,31 +118,63 @@ def symbolic() -> Derivation:
                 "(Proposition 2.4), a gap by at most twice that. It stays positive within "
                 "Lemma 2.5's radius.",
                 rf"\rho < {tex(same.rhs)} \implies \Delta - \frac{{2 \rho}}{{1 - \gamma}} > 0",
+                (same, anywhere),
             ),
             Step(
                 "In a tree the change of $Q$ with $h$ tokens to go is at most $\\rho S_h$, where "
-                "one more token adds one more reward:",
+                "one more token adds one more reward, whatever the number of tokens:",
                 r"S_{h+1} = 1 + \gamma S_h, \qquad S_h = \sum_{t<h} \gamma^t = "
                 + tex(closed.subs(depth_symbol, sympy.Symbol("h"))),
+                (maximum_is_nonexpansive(), reaches, closed_form, *sums, in_tree),
             ),
             Step(
                 "A worst case: lower every reward after the first token's best choice by $\\rho$ "
-                "and raise every one after its rival. At the radius the lead is gone (four "
-                "tokens).",
-                rf"{tex(lead)} = 0 \iff \rho = {tex(worst.rhs)}",
+                "and raise every one after its rival. Over $H$ tokens each of the two moves by "
+                "$\\rho S_H$, and at the radius the lead is gone.",
+                rf"{tex(delta - 2 * rho * total)} = 0 \iff \rho = {tex(worst.rhs)}",
+                (accumulates, worst),
             ),
             Step(
-                "With rewards at the end only, each side moves once:",
+                "With rewards at the end only and $\\gamma = 1$ no $Q$ moves by more than $\\rho$, "
+                "and at the prefix where the gap is smallest the best completion and its rival "
+                "are two ends, each of which can move by $\\rho$:",
                 rf"{tex(delta - 2 * rho)} = 0 \iff \rho = {tex(terminal.rhs)}",
+                (maximum_is_nonexpansive(), at_the_end, terminal),
             ),
             Step(
                 "For long completions the sum becomes the series, and the guarantee for any MDP.",
                 r"\lim_{H \to \infty} \frac{\Delta}{2 S_H} = " + tex(guaranteed(delta, discount)),
+                endless,
             ),
         ),
-        scope="the guarantees for all reals (z3; the tree with three tokens, the recursion of "
-        "$S_h$ and its closed form up to depth six as identities), the worst cases as identities.",
+        scope="all of it for any number of states, actions and tokens (z3, by induction on the "
+        "number of actions and of tokens; the closed form of the sum is compared with the stated "
+        "radius up to five tokens). The first radius is a corollary of Lemma 2.5.",
     )
+
+
+def _sums_along_the_string() -> tuple[Proof, Proof, Proof]:
+    """|ΔQ| ≤ ρ S_h, with equality if every reward moves by ρ; and (1 − γ) S_h = 1 − γ^h."""
+    reward, part, rho, gamma = z3.Reals("reward part rho gamma")
+    at_most = induct(  # what follows is any part of the largest change so far
+        (absolute(reward), z3.RealVal(1)),
+        lambda change, total: (absolute(reward + gamma * part * change), 1 + gamma * total),
+        lambda change, total: z3.And(change >= 0, change <= rho * total, total >= 0),
+        absolute(reward) <= rho,
+        absolute(part) <= 1,
+        gamma >= 0,
+    )
+    exactly = induct(
+        (rho, z3.RealVal(1)),
+        lambda change, total: (rho + gamma * change, 1 + gamma * total),
+        lambda change, total: change == rho * total,
+    )
+    closed = induct(
+        (z3.RealVal(1), gamma),
+        lambda total, power: (1 + gamma * total, power * gamma),
+        lambda total, power: (1 - gamma) * total == 1 - power,
+    )
+    return at_most, exactly, closed
 
 
 def numeric(rng: np.random.Generator) -> tuple[Check, ...]:
@@ -156,7 +200,8 @@ def numeric(rng: np.random.Generator) -> tuple[Check, ...]:
         for h in (1, 2, 4, 6)
     ]
     end_gap, end_depth, end_flip, end_exact = np.array(terminal).T
-    moved = np.array([_random_change(rng, d) for d in DISCOUNTS for _ in range(30)])
+    anywhere = [_random_terminal(rng) for _ in range(40)]
+    any_gap, any_exact = np.array(anywhere).T
     wide = {"gap": gaps, "discount": discounts}
     tree = {"gap": gap, "discount": discount, "depth": depth}
     end = {"gap": end_gap, "depth": end_depth}
@@ -167,7 +212,8 @@ def numeric(rng: np.random.Generator) -> tuple[Check, ...]:
         Check("exact radius of a tree", "==", exact, claimed, tree),
         Check("flip of a tree, end rewards", "==", end_flip, terminal_radius(end_gap), end),
         Check("exact radius, end rewards", "==", end_exact, terminal_radius(end_gap), end),
-        Check("policies moved inside the radius", "==", moved, np.zeros_like(moved)),
+        Check("exact radius, any end rewards", "==", any_exact, terminal_radius(any_gap)),
+        at_the_radius("the policy moves", rng, guaranteed, thm_2_7.policy_moves),
     )
 
 
@@ -208,14 +254,12 @@ def _tree_exact(gap: float, discount: float, depth: int, end_only: bool) -> floa
     return float(np.float64(stability_radius(tree, tree.terminal() if end_only else None).exact))
 
 
-def _random_change(rng: np.random.Generator, discount: float) -> float:
-    """1 if a random corner of the cube just inside the radius moves the policy of a random MDP."""
-    mdp, q = tied_mdp(rng, states=4, actions=3, ties=1, discount=discount)
-    ordered = np.sort(q, axis=1)
-    size = 0.999 * guaranteed((ordered[:, -1] - ordered[:, -2]).min(), discount)
-    change = rng.choice([-size, size], size=q.shape)
-    after = greedy_policy(optimal_q(mdp.with_rewards(mdp.rewards + change)))
-    return float((after != greedy_policy(q)).any())
+def _random_terminal(rng: np.random.Generator) -> tuple[float, float]:
+    """Smallest gap and exact radius of a tree whose completions have random rewards."""
+    depth, tokens = int(rng.integers(1, 6)), "abc"[: int(rng.integers(1, 4))]
+    tree = TokenTree.from_completions(tokens, depth, lambda _: rng.normal())
+    radius, _ = worst_direction(tree, tree.terminal())
+    return float(stability_radius(tree).gap), radius
 
 
 def counterexample() -> Counterexample:

@@ -12,12 +12,16 @@ from companion.results.base import (
     Check,
     Counterexample,
     Derivation,
+    Proof,
     Step,
+    cited,
     identity,
+    induct,
     prove,
     tex,
 )
 from companion.results.elementary import maximum
+from companion.results.induction import average_stays_within
 from companion.results.samples import DISCOUNTS, random_transitions
 from companion.theory import (
     FiniteMDP,
@@ -44,7 +48,8 @@ optimal value is the support function of $D$, convex and piecewise linear in $R$
 are the occupancies of the policies that are optimal from $\mu$; where there is only one, it is the
 gradient. The cliffs are the walls between the cones of rewards with the same optimal vertex (the
 normal fan of $D$), and along a ray $R_0 + \varepsilon\, E$ they are the kinks of a convex
-piecewise-linear function of $\varepsilon$.
+piecewise-linear function of $\varepsilon$, provided that **$\mu$ has full support**: what changes
+in a state that is never reached leaves no kink.
 
 Entropy smooths the support function: with temperature $\alpha$ the value is differentiable, its
 gradient is the occupancy of the soft optimal policy, and for a bandit the second derivative along
@@ -76,124 +81,145 @@ def vertices(mdp: FiniteMDP, start: np.ndarray) -> np.ndarray:
 
 
 def symbolic() -> Derivation:
-    """Flow equations, convexity, the soft gradient of a two-state MDP, and the smoothness."""
-    _occupancy_gives_value()
-    a1, a2, b1, b2, t = z3.Reals("a1 a2 b1 b2 t")
-    prove(  # two policies with returns a1, a2 at one reward and b1, b2 at the other
-        maximum(t * a1 + (1 - t) * b1, t * a2 + (1 - t) * b2)
-        <= t * maximum(a1, a2) + (1 - t) * maximum(b1, b2),
-        t >= 0,
-        t <= 1,
-    )
-    _soft_gradient()
-    _soft_curvature()
-    alpha, gap = sympy.symbols("alpha g", positive=True)
+    """Flow equations, convexity, the soft gradient and its smoothness, for any size."""
+    value, mass = _occupancy_gives_value()
+    weights_grow, soft_slope = _soft_gradient()
+    alpha, actions = sympy.symbols("alpha A", positive=True)
     constant = identity(smoothness(alpha), lemma_c_2.bound(1, alpha))
-    soft = alpha * sympy.log(1 + sympy.exp(-gap / alpha))
-    vanishing = sympy.Limit(soft, alpha, 0, "+")
-    identity(vanishing.doit(), sympy.Integer(0))
-    p, squares = z3.Reals("p1 p2 p3"), z3.Reals("v1^2 v2^2 v3^2")
-    mean = z3.Real("mean")
-    prove(
-        z3.Sum([x * y for x, y in zip(p, squares, strict=True)]) - mean * mean <= 1,
-        *(x >= 0 for x in p),
-        z3.Sum(p) == 1,
-        *(z3.And(y >= 0, y <= 1) for y in squares),
-    )
+    between = _soft_maximum_is_close()
+    vanishing = sympy.Limit(alpha * sympy.log(actions), alpha, 0, "+")
+    vanishes = identity(vanishing.doit(), sympy.Integer(0))
+    optimal, other, here, step = z3.Reals("optimal other here step")
+    subgradient = prove(other >= here + step, optimal == here, other >= optimal + step)
+    second, mean, spread = z3.Reals("second mean spread")
+    at_most_one = prove(spread <= 1, spread == second - mean * mean, second <= 1)
     return Derivation(
         steps=(
             Step(
                 "The discounted visits of a policy satisfy the flow equations, and the value is "
-                "linear in them (two states, all symbols).",
+                "linear in them (a product of matrices of any size).",
                 r"d^\top = \mu^\top (I - \gamma P_\pi)^{-1}, \qquad V_\mu = \langle d, R \rangle, "
                 r"\qquad \sum_s d(s) = \frac{1}{1 - \gamma}",
+                (value, mass),
             ),
             Step(
-                "So the optimal value is a maximum of linear functions of the reward: convex, "
-                "piecewise linear.",
+                "So the optimal value is a maximum of linear functions of the reward, one for each "
+                "policy, however many there are: convex, piecewise linear.",
                 r"V^*_\mu(t R_1 + (1-t) R_2) \le t\, V^*_\mu(R_1) + (1-t)\, V^*_\mu(R_2)",
+                _maximum_of_lines(),
             ),
             Step(
                 "An optimal occupancy $d$ at $R$ is feasible at every $R'$: it is a subgradient.",
                 r"V^*_\mu(R') \ge \langle d, R' \rangle = V^*_\mu(R) + \langle d, R' - R \rangle",
+                subgradient,
             ),
             Step(
-                "With entropy, differentiate the soft Bellman equation: the derivative obeys the "
-                "evaluation equation of the softmax policy (two states, two actions).",
-                r"\frac{\partial V(s)}{\partial R(x, b)} = \pi(b \mid s)\, 1[s = x] + "
-                r"\gamma \sum_{a, s'} \pi(a \mid s) P(s' \mid s, a) "
-                r"\frac{\partial V(s')}{\partial R(x, b)}",
+                "With entropy, differentiate the soft Bellman equation along a change $E$ of the "
+                "reward: the derivative obeys the evaluation equation of the softmax policy.",
+                r"\partial V(s) = \sum_a \pi(a \mid s) \Bigl(E(s, a) + "
+                r"\gamma \sum_{s'} P(s' \mid s, a)\, \partial V(s')\Bigr)",
+                (weights_grow, soft_slope),
             ),
             Step(
-                "whose solution is the occupancy of the soft policy. For a bandit, differentiate "
-                "once more along $v$: the variance of $v$.",
-                r"\frac{d^2}{dt^2} V_\alpha(R + t v) = \frac{\mathrm{Var}_\pi(v)}{\alpha}",
+                "whose solution is $\\langle d, E \\rangle$ with the occupancy of the soft policy, "
+                "by the first step. For a bandit, differentiate once more along $v$ (Lemma C.2's "
+                "first step): the variance of $v$.",
+                r"\frac{d^2}{dt^2} V_\alpha(R + t v) = \frac{1}{\alpha} \sum_i \pi_i "
+                r"(v_i - \bar v)\, v_i = \frac{\mathrm{Var}_\pi(v)}{\alpha}",
+                (_variance(), cited("Lemma C.2")),
             ),
             Step(
                 "The variance of numbers in $[-1, 1]$ is at most 1. The gradient is Lipschitz "
                 "with the constant of Lemma C.2.",
                 r"\lVert v \rVert_\infty \le 1 \implies \frac{\mathrm{Var}_\pi(v)}{\alpha} \le "
                 + tex(constant.lhs),
+                (average_stays_within(), at_most_one, constant),
             ),
             Step(
-                "As $\\alpha \\to 0$ the smooth function becomes the support function; for two "
-                "actions with gap $g$ the difference is",
-                sympy.Eq(vanishing, 0, evaluate=False),
+                "As $\\alpha \\to 0$ the smooth function becomes the support function: of $A$ "
+                "weights $e^{(q_a - \\max q)/\\alpha}$ none exceeds 1 and one is 1, so the sum is "
+                "between 1 and $A$.",
+                r"0 \le \alpha \log \sum_a e^{q_a/\alpha} - \max_a q_a \le "
+                + tex(vanishing.args[0])
+                + r" \to 0",
+                (*between, vanishes),
             ),
         ),
-        scope="identities for two states (values, soft gradient) and three actions (curvature) in "
-        "all symbols (SymPy); convexity and the variance bound for all reals (z3; a maximum of "
-        "two, more by induction; three actions).",
+        scope="all of it for any number of states, actions and policies: values and mass as "
+        "identities between products of matrices, derivatives with the sum of weights as a "
+        "function (SymPy); convexity, variance and the limit by induction (z3).",
     )
 
 
-def _occupancy_gives_value() -> None:
-    p, q, gamma, mu, r1, r2 = sympy.symbols("p q gamma mu r_1 r_2", positive=True)
-    kernel = sympy.Matrix([[1 - p, p], [q, 1 - q]])
-    start = sympy.Matrix([[mu, 1 - mu]])
-    rewards = sympy.Matrix([r1, r2])
-    visits = sympy.simplify(start * (sympy.eye(2) - gamma * kernel).inv())
-    flow = visits - gamma * visits * kernel - start
-    identity(flow[0], sympy.Integer(0))
-    identity(flow[1], sympy.Integer(0))
-    identity(visits[0] + visits[1], 1 / (1 - gamma))
-    solved = (sympy.eye(2) - gamma * kernel).inv() * rewards
-    identity((start * solved)[0], (visits * rewards)[0])
+def _occupancy_gives_value() -> tuple[Proof, Proof]:
+    """With R = (I − γP)V and μ = d(I − γP): ⟨d, R⟩ = ⟨μ, V⟩, in symbols that do not commute."""
+    d, kernel, values = sympy.symbols("d P V", commutative=False)
+    gamma, total = sympy.symbols("gamma total", positive=True)
+    value = identity(d * (values - gamma * kernel * values), (d - gamma * d * kernel) * values)
+    # Rows of P sum to one, so P leaves the vector of ones as it is; μ sums to one.
+    mass = identity(sympy.solve(sympy.Eq(total - gamma * total, 1), total)[0], 1 / (1 - gamma))
+    return value, mass
 
 
-def _soft_gradient() -> None:
-    """Differentiate F(V, R) = α log Σ exp((R + γPV)/α) − V: −F_V = I − γP_π and F_R = π."""
-    alpha, gamma = sympy.symbols("alpha gamma", positive=True)
-    values = sympy.symbols("V0 V1")
-    for state in (0, 1):
-        rewards, moves = sympy.symbols("R0 R1"), sympy.symbols("p0 p1", positive=True)
-        q = [
-            r + gamma * (p * values[0] + (1 - p) * values[1])
-            for r, p in zip(rewards, moves, strict=True)
-        ]
-        total = sum(sympy.exp(x / alpha) for x in q)
-        policy = [sympy.exp(x / alpha) / total for x in q]
-        soft = alpha * sympy.log(total) - values[state]
-        to_first = sum(pi * p for pi, p in zip(policy, moves, strict=True))
-        kernel_row = (to_first, 1 - to_first)
-        for other in (0, 1):
-            slope = gamma * kernel_row[other] - (1 if other == state else 0)
-            identity(sympy.diff(soft, values[other]), slope)
-        for r, pi in zip(rewards, policy, strict=True):
-            identity(sympy.diff(soft, r), pi)
+def _maximum_of_lines() -> Proof:
+    """The maximum of any number of linear functions is convex: a, b are returns at two rewards."""
+    a, b, t = z3.Reals("a b t")
+    mixed = t * a + (1 - t) * b
+    return induct(
+        (mixed, a, b),
+        lambda both, first, second: (
+            maximum(both, mixed),
+            maximum(first, a),
+            maximum(second, b),
+        ),
+        lambda both, first, second: both <= t * first + (1 - t) * second,
+        t >= 0,
+        t <= 1,
+    )
 
 
-def _soft_curvature() -> None:
+def _soft_gradient() -> tuple[Proof, Proof]:
+    """d/dt α log Σ exp(q(t)/α) is the average of q'(t) under the softmax, for any sum."""
     alpha, t = sympy.symbols("alpha t", positive=True)
-    r, v = sympy.symbols("r1:4", real=True), sympy.symbols("v1:4", real=True)
-    powers = [sympy.exp((x + t * y) / alpha) for x, y in zip(r, v, strict=True)]
-    second = sympy.diff(alpha * sympy.log(sum(powers)), t, 2)
-    weights = sympy.symbols("u1:4", positive=True)
-    second = second.subs(dict(zip(powers, weights, strict=True)))
-    policy = [u / sum(weights) for u in weights]
-    mean = sum(p * y for p, y in zip(policy, v, strict=True))
-    variance = sum(p * (y - mean) ** 2 for p, y in zip(policy, v, strict=True))
-    identity(sympy.cancel(second - variance / alpha), sympy.Integer(0))
+    q, total = sympy.Function("q")(t), sympy.Function("Z")(t)
+    weight = sympy.exp(q / alpha)
+    each = identity(sympy.diff(weight, t), weight * sympy.diff(q, t) / alpha)
+    average = sympy.Symbol(r"\bar{q}")  # Σ π_a q_a', so that Z' = Z times it over α
+    slope = sympy.diff(alpha * sympy.log(total), t).subs(
+        sympy.Derivative(total, t), total * average / alpha
+    )
+    return each, identity(slope, average)
+
+
+def _soft_maximum_is_close() -> tuple[Proof, Proof]:
+    """α log Σ e^(q/α) = m + α log S, where S sums weights of at most 1 that start with a 1."""
+    alpha, top, total = sympy.symbols("alpha m S", positive=True)
+    shifted = identity(
+        sympy.expand_log(alpha * sympy.log(sympy.exp(top / alpha) * total)),
+        top + alpha * sympy.log(total),
+    )
+    weight = z3.Real("weight")
+    between = induct(
+        (z3.RealVal(1), z3.RealVal(1)),
+        lambda total, count: (total + weight, count + 1),
+        lambda total, count: z3.And(total >= 1, total <= count),
+        weight > 0,
+        weight <= 1,
+    )
+    return shifted, between
+
+
+def _variance() -> Proof:
+    """Σ π (v − m) v = Σ π (v − m)² + m Σ π (v − m), for any number of terms."""
+    pi, v, mean = z3.Reals("pi v mean")
+
+    def add(*so_far: z3.ArithRef) -> tuple[z3.ArithRef, ...]:
+        new = (pi * (v - mean) * v, pi * (v - mean) * (v - mean), pi * (v - mean))
+        return tuple(old + more for old, more in zip(so_far, new, strict=True))
+
+    return induct(
+        add(*[z3.RealVal(0)] * 3), add, lambda left, square, rest: left == square + mean * rest
+    )
 
 
 def numeric(rng: np.random.Generator) -> tuple[Check, ...]:
@@ -223,6 +249,7 @@ def numeric(rng: np.random.Generator) -> tuple[Check, ...]:
         ),
         _curvature_check(rng),
         _kinks_check(rng),
+        _every_cliff_is_a_kink(rng),
     )
 
 
@@ -234,14 +261,15 @@ def _linear_programme(mdp: FiniteMDP, start: np.ndarray) -> float:
 
 
 def _soft_slope(mdp: FiniteMDP, start: np.ndarray, direction: np.ndarray, alpha: float) -> float:
-    step = 1e-4
-    values = []
-    for sign in (-1, 1):
-        q = soft_optimal_q(mdp.with_rewards(mdp.rewards + sign * step * direction), alpha, 1e-12)
+    """Derivative of the soft value along a direction, by a difference of fourth order."""
+    step = 2e-3
+    values = {}
+    for k in (-2, -1, 1, 2):
+        q = soft_optimal_q(mdp.with_rewards(mdp.rewards + k * step * direction), alpha, 1e-12)
         policy = softmax_policy(q, alpha)
         entropy = -(policy * np.log(policy)).sum(axis=1)
-        values.append(start @ ((policy * q).sum(axis=1) + alpha * entropy))
-    return float(values[1] - values[0]) / (2 * step)
+        values[k] = start @ ((policy * q).sum(axis=1) + alpha * entropy)
+    return float(8 * (values[1] - values[-1]) - (values[2] - values[-2])) / (12 * step)
 
 
 def _curvature_check(rng: np.random.Generator) -> Check:
@@ -278,6 +306,19 @@ def _kinks_check(rng: np.random.Generator) -> Check:
     return Check("value from its linear pieces", "==", np.array(measured), np.array(claimed))
 
 
+def _every_cliff_is_a_kink(rng: np.random.Generator) -> Check:
+    """With a start in every state the slope of the value rises at each change of the policy."""
+    rises, cliffs = [], []
+    for discount in DISCOUNTS[:3]:
+        for _ in range(4):
+            mdp = FiniteMDP(random_transitions(rng, 3, 3), rng.normal(size=(3, 3)), discount)
+            kinks = policy_breakpoints(mdp, rng.normal(size=(3, 3)), (-3.0, 3.0))
+            slopes = kinks.slopes @ rng.dirichlet(np.ones(3))
+            rises.append((np.diff(slopes) > 1e-9).sum())
+            cliffs.append(kinks.epsilons.size)
+    return Check("kinks", "==", np.array(rises, dtype=float), np.array(cliffs, dtype=float))
+
+
 def _greedy(mdp: FiniteMDP) -> np.ndarray:
     return np.eye(mdp.n_actions)[optimal_q(mdp).argmax(axis=1)]
 
@@ -296,3 +337,27 @@ def counterexample() -> Counterexample:
         evidence={"slope from the left": left, "slope from the right": right},
         fails=right - left > 1,
     )
+
+
+def without_full_support() -> Counterexample:
+    """A start that never reaches the state of the cliff: the value along the ray is straight."""
+    transitions = np.zeros((2, 2, 2))
+    transitions[0, :, 0] = transitions[1, :, 1] = 1.0
+    mdp = FiniteMDP(transitions, np.array([[1.0, 0.0], [0.0, 0.0]]), 0.5)
+    direction = np.array([[0.0, 0.0], [1.0, -1.0]])
+    kinks = policy_breakpoints(mdp, direction, (-1.0, 1.0))
+    first, everywhere = (np.ptp(kinks.slopes @ start) for start in ([1.0, 0.0], [0.5, 0.5]))
+    return Counterexample(
+        dropped="μ with full support (for cliffs as kinks)",
+        text="Two absorbing states; along the ray the best action of the second changes at 0. "
+        "Seen from the first, the value does not bend.",
+        evidence={
+            "changes of the policy": float(kinks.epsilons.size),
+            "bend from the first state": float(first),
+            "bend from both": float(everywhere),
+        },
+        fails=bool(kinks.epsilons.size == 1 and first == 0 and everywhere > 0),
+    )
+
+
+also_dropped = (without_full_support,)

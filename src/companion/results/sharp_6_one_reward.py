@@ -17,9 +17,9 @@ from companion.results.base import (
     tex,
 )
 from companion.results.elementary import absolute
+from companion.results.induction import average_stays_within
 from companion.results.samples import DISCOUNTS, tied_mdp, two_branches
 from companion.theory import (
-    FiniteMDP,
     effective_reward,
     greedy_policy,
     optimal_actions,
@@ -68,17 +68,19 @@ def symbolic() -> Derivation:
     rise, bonus, weight, gamma = z3.Reals("rise bonus weight gamma")
     q0, v0, follow = z3.Reals("q0 v0 follow")
     discounted = (gamma >= 0, gamma < 1)
-    prove(  # any pair but the lifted one: its value gains at most gamma times the largest rise
-        q0 + gamma * follow - v0 <= gamma * rise, q0 <= v0, follow <= rise, *discounted
+    others = (
+        prove(  # any pair but the lifted one: its value gains at most gamma times the largest rise
+            q0 + gamma * follow - v0 <= gamma * rise, q0 <= v0, follow <= rise, *discounted
+        )
     )
-    prove(  # the lifted pair gains the bonus at least, since no value falls
+    lifted = prove(  # the lifted pair gains the bonus at least, since no value falls
         q0 + seen_bonus(bonus, weight) + gamma * follow - v0 >= seen_bonus(bonus, weight),
         q0 == v0,
         follow >= 0,
         *discounted,
     )
     # So if every state were content with a pair other than the lifted one, the bonus would be 0.
-    prove(
+    nothing_left = prove(
         bonus <= 0,
         rise >= seen_bonus(bonus, weight),
         rise <= gamma * rise,
@@ -87,12 +89,12 @@ def symbolic() -> Derivation:
     )
     change, eps, least, here = z3.Reals("change eps least here")
     wide = (eps > 0, least > 0, here >= least, *discounted)
-    prove(
+    sharply = prove(
         absolute(change / here) <= sharp_size_bound(eps, least),
         absolute(change) <= prop_2_9.sharp_bound(eps),
         *wide,
     )
-    prove(
+    size = prove(
         absolute(change / here) <= size_bound(eps, gamma, least),
         absolute(change) <= prop_2_9.bound(eps, gamma),
         *wide,
@@ -105,6 +107,7 @@ def symbolic() -> Derivation:
             Step(
                 "The effective reward gains, at the pair $(s_0, a_2)$ only,",
                 rf"\Delta R_{{\mathrm{{eff}}}}(s_0, a_2) = {tex(seen.rhs)}",
+                seen,
             ),
             Step(
                 "Let $\\rho$ be the largest rise of an optimal value. In a state that is still "
@@ -112,26 +115,30 @@ def symbolic() -> Derivation:
                 "$\\gamma\\rho$: that pair was worth at most $V_0$ before, and only what follows "
                 "has risen.",
                 r"V'(s) - V_0(s) \le \gamma \rho",
+                (average_stays_within(), others),
             ),
             Step(
                 "In $s_0$ the value rises by at least the bonus, as $a_2$ was optimal and no value "
                 "falls.",
                 sympy.Ge(sympy.Symbol("rho"), seen_bonus(eta, w), evaluate=False),
+                (average_stays_within(), lifted),
             ),
             Step(
                 "If an action other than $a_2$ were optimal in $s_0$, every state would be content "
                 "with another pair, so $\\rho \\le \\gamma\\rho$, so the bonus would not be "
                 "positive. Hence $a_2$ alone is optimal, for every $\\eta > 0$.",
                 r"\rho \ge w_k \eta,\ \rho \le \gamma \rho \implies \eta \le 0",
+                nothing_left,
             ),
             Step(
                 "To hit a target of Proposition 2.9 exactly, divide the change by the weight.",
                 r"\Delta R_k = \frac{\Delta R_{\mathrm{eff}}}{w_k}, \qquad |\Delta R_k| \le "
                 rf"{tex(sharp_size_bound(e, w))} \le {tex(through.rhs)}",
+                (sharply, size, through),
             ),
         ),
-        scope="every inequality for all reals (z3). No number of states, actions or rewards "
-        "enters.",
+        scope="every inequality for all reals and any number of states, actions and rewards (z3, "
+        "averages by induction).",
     )
 
 
@@ -200,23 +207,22 @@ def _hit_target(rng: np.random.Generator, discount: float, epsilon: float) -> tu
 
 
 def counterexample() -> Counterexample:
-    """No weight in s_0 nor in any state after it: that reward has no say."""
+    """No weight in s_0, though it has weight everywhere else: the raised number is not seen."""
     mdp = two_branches(gap=0.0, discount=0.5)
-    isolated = np.zeros((4, 2, 4))  # a fourth state, from which s_0 can be reached, not vice versa
-    isolated[:3, :, :3] = mdp.transitions
-    isolated[3, :, 0] = 1.0
-    weights = np.array([[1.0, 0.0], [1.0, 0.0], [1.0, 0.0], [0.0, 1.0]])
-    rng = np.random.default_rng(0)
-    moved = 0.0
-    for _ in range(50):
-        rewards = np.zeros((2, 4, 2))
-        rewards[1] = rng.normal(scale=10.0, size=(4, 2))
-        q = optimal_q(FiniteMDP(isolated, effective_reward(rewards, weights), 0.5))
-        moved = max(moved, float(abs(q[0, 1] - q[0, 0])))
+    weights = np.array([[1.0, 0.0], [0.5, 0.5], [0.5, 0.5]])
+    rewards = np.zeros((2, 3, 2))
+    before = optimal_q(mdp.with_rewards(effective_reward(rewards, weights)))
+    rewards[1, 0, 1] = 1e6
+    after = optimal_q(mdp.with_rewards(effective_reward(rewards, weights)))
+    lead = float(after[0, 1] - after[0, 0])
     return Counterexample(
         dropped="w_k(s_0) > 0",
-        text="The second reward has weight in a state before s_0 only. Fifty changes of it, as "
-        "large as you like, leave the tie in s_0 as it is.",
-        evidence={"typical size of the changes": 10.0, "lead in s_0 after them": moved},
-        fails=moved == 0,
+        text="The second reward has half of the weight in every state but s_0, where it has none. "
+        "Raising R_2(s_0, a_2) by a million leaves the tie in s_0 as it is.",
+        evidence={
+            "lead in s_0 before": float(before[0, 1] - before[0, 0]),
+            "bonus": rewards[1, 0, 1],
+            "lead in s_0 after": lead,
+        },
+        fails=lead == 0,
     )

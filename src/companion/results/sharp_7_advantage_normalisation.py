@@ -13,8 +13,11 @@ from companion.results.base import (
     Check,
     Counterexample,
     Derivation,
+    Proof,
     Step,
+    cited,
     identity,
+    induct,
     prove,
     tex,
 )
@@ -41,15 +44,23 @@ Let $m \ge 2$ answers have mass $1/m$ under $\pi_{\mathrm{ref}}$ and equal rewar
 $\varepsilon > 0$ on one. At **every** such rest point
 $$d_{TV}(\pi, \pi_{\mathrm{ref}}) \ge w\Bigl(\frac{2\varepsilon}{\beta(\varepsilon + 2c)}, m\Bigr),
 \qquad d_{TV}(\pi, \pi_{\mathrm{ref}}) \le \tanh\frac{\varepsilon}{4\beta c},$$
-with $w$ the cliff of fact 3. For $c = 0$ the first bound is $w(2/\beta, m)$ whatever
-$\varepsilon$: a cliff again, although $\beta > 0$. The guard $c$ alone restores continuity, with a
-constant $1/(4\beta c)$ instead of $1/(4\beta)$. Without the division the move is
-$w(\varepsilon/\beta, m)$. For small $\beta$ the first rest point is all but deterministic: the
-deviation falls with the mass that is left to the other answers, and the pull grows with it.
+with $w$ the cliff of fact 3. For $c > 0$ there is such a rest point for every $\beta > 0$; for
+$c = 0$ only from a threshold on (fact 13), and below it the statement is about nothing: training
+has nowhere to stop. For $c = 0$ the first bound is $w(2/\beta, m)$ whatever $\varepsilon$: a cliff
+again, although $\beta > 0$. The guard $c$ alone restores continuity, with a constant
+$1/(4\beta c)$ instead of $1/(4\beta)$. Without the division the move is $w(\varepsilon/\beta, m)$.
+For small $\beta$ the first rest point is all but deterministic: the deviation falls with the mass
+that is left to the other answers, and the pull grows with it.
 
 With several rewards normalised one by one and then summed, the same bound holds among answers that
 the other rewards do not tell apart, even where those rewards vary. Normalising the sum divides the
 bonus by the deviation of the whole reward instead.
+
+*What is not new.* Rest points of normalised training on binary rewards are Mroueh's (2025), and a
+bonus on one answer is a binary reward once it is divided by its deviation; that equal rewards and
+little regularisation give targets with one mode is GX-Chen et al.'s (2025). Ours are the bounds in
+$\varepsilon$ and $m$ at every rest point, what the guard does, and several rewards normalised one
+by one.
 """
 
 
@@ -75,7 +86,6 @@ def upper_bound(epsilon: Any, beta: Any, guard: Any = GUARD) -> Any:
 
 def symbolic() -> Derivation:
     """Rest points by differentiation, the deviation at most half, and both bounds."""
-    _rest_points()
     p, eps, beta, m, c = sympy.symbols("p varepsilon beta m c", positive=True)
     half = identity(sympy.Rational(1, 4) - p * (1 - p), (p - sympy.Rational(1, 2)) ** 2)
     free = identity(effective_bonus(eps, deviation(eps, p, 1 - p), 0), 1 / sympy.sqrt(p * (1 - p)))
@@ -83,7 +93,7 @@ def symbolic() -> Derivation:
         effective_bonus(eps, deviation(eps, p, 1 - p).subs(p, sympy.Rational(1, 2)), c),
         2 * eps / (eps + 2 * c),
     )
-    identity(
+    stated = identity(
         lower_bound(eps, beta, m, c),
         sharp_3_cliff_width.move(effective_bonus(eps, eps / 2, c) / beta, m),
     )
@@ -95,76 +105,101 @@ def symbolic() -> Derivation:
 
     e, sigma, guard, mass = z3.Reals("e sigma guard mass")
     positive = (e > 0, sigma >= 0, guard > 0)
-    prove(sigma <= e / 2, sigma * sigma == e * e * mass * (1 - mass), *positive)
-    prove(effective_bonus(e, sigma, guard) >= 2 * e / (e + 2 * guard), sigma <= e / 2, *positive)
-    prove(effective_bonus(e, sigma, guard) <= e / guard, *positive)
+    at_most_half = prove(sigma <= e / 2, sigma * sigma == e * e * mass * (1 - mass), *positive)
+    at_least = prove(
+        effective_bonus(e, sigma, guard) >= 2 * e / (e + 2 * guard), sigma <= e / 2, *positive
+    )
+    at_most = prove(effective_bonus(e, sigma, guard) <= e / guard, *positive)
     return Derivation(
         steps=(
             Step(
                 "With advantages $A$ and logits $\\theta$ the gradient is "
                 "$\\pi_i\\bigl((A_i - \\bar A) - \\beta(\\log(\\pi_i/\\rho_i) - KL)\\bigr)$. It "
-                "vanishes, with all $\\pi_i > 0$, exactly if (three answers, all symbols)",
+                "vanishes, with all $\\pi_i > 0$, exactly if all $A_i - "
+                "\\beta\\log(\\pi_i/\\rho_i)$ are equal, for any number of answers:",
                 r"\pi_i = \frac{\rho_i e^{A_i/\beta}}{\sum_j \rho_j e^{A_j/\beta}}",
+                _rest_points(),
             ),
             Step(
                 "The bonus sits on one answer of mass $p$; its deviation is $\\varepsilon "
                 "\\sqrt{p(1-p)}$, at most $\\varepsilon/2$.",
                 half,
+                at_most_half,
             ),
             Step(
                 "Without the guard the normalised bonus has forgotten $\\varepsilon$:",
                 rf"\frac{{\varepsilon}}{{\sigma_\pi(r)}} = {tex(free.rhs)} \ge 2",
+                (free, half),
             ),
             Step(
                 "With it, it is at least what it is at $p = 1/2$,",
                 rf"\frac{{\varepsilon}}{{\sigma_\pi(r) + c}} \ge {tex(least.rhs)}",
+                (least, at_least),
             ),
             Step(
                 "and as the cliff of fact 3 increases with the bonus, the move is at least "
                 "$w$ of that; without the guard",
                 rf"d_{{TV}} \ge w\Bigl(\frac{{2}}{{\beta}}, m\Bigr) = {tex(no_guard.rhs)}",
+                (stated, no_guard, cited("fact 3")),
             ),
             Step(
                 "On the other side the bonus is at most $\\varepsilon/c$; by fact 1",
                 rf"d_{{TV}} \le {tex(guarded.lhs)}",
+                (at_most, guarded, cited("fact 1")),
             ),
             Step(
                 "whose slope at zero is all the continuity there is:",
                 rf"\left.\frac{{d}}{{d\varepsilon}}\, {tex(guarded.lhs)} "
                 rf"\right|_{{\varepsilon = 0}} = {tex(slope.rhs)}",
+                slope,
             ),
         ),
-        scope="the rest points as identities for three answers (SymPy; the gradient has the same "
-        "form for more), the bounds on the deviation and the bonus for all reals (z3), the rest "
+        scope="the rest points for any number of answers (slopes by SymPy, sums by z3 with "
+        "induction), the bounds on the deviation and the bonus for all reals (z3), the rest "
         "by facts 1 and 3. Large groups stand for expectations: the noise of finite groups and "
         "the way to the rest point are not part of the statement.",
     )
 
 
-def _rest_points() -> None:
-    """The gradient at π vanishes for the tilted π, and is a multiple of the difference to it."""
-    beta = sympy.Symbol("beta", positive=True)
-    theta, advantage = sympy.symbols("t1:4", real=True), sympy.symbols("A1:4", real=True)
-    reference = sympy.symbols("rho1:4", positive=True)
-    total = sum(sympy.exp(t) for t in theta)
-    policy = [sympy.exp(t) / total for t in theta]
-    log_policy = [t - sympy.log(total) for t in theta]
-    kl = sum(
-        p * (lp - sympy.log(r)) for p, lp, r in zip(policy, log_policy, reference, strict=True)
+def _rest_points() -> tuple[Proof, ...]:
+    """The gradient of E[A] − β KL in the logits, and where it vanishes, for any number of answers.
+
+    With g_j = A_j − β log(π_j/ρ_j) the objective is Σ π_j g_j, A held fixed.
+    """
+    theta = sympy.Symbol("theta", real=True)
+    rest, other = sympy.symbols("rest w", positive=True)  # weights: all others, and one of them
+    total = sympy.exp(theta) + rest
+    own, its = sympy.exp(theta) / total, other / total
+    own_slope = identity(sympy.diff(own, theta), own * (1 - own))
+    other_slope = identity(sympy.diff(its, theta), -own * its)
+
+    pi, pj, gj, gi = z3.Reals("pi pj gj gi")
+    # Sums over the others: slopes, slopes times g, masses, masses times g.
+    sums = induct(
+        (-pi * pj, -pi * pj * gj, pj, pj * gj),
+        lambda slope, moved, mass, gain: (
+            slope - pi * pj,
+            moved - pi * pj * gj,
+            mass + pj,
+            gain + pj * gj,
+        ),
+        lambda slope, moved, mass, gain: z3.And(slope == -pi * mass, moved == -pi * gain),
     )
-    gain = sum(p * a for p, a in zip(policy, advantage, strict=True))  # A is held fixed
-    objective = gain - beta * kl
-    tilt = {t: sympy.log(r) + a / beta for t, r, a in zip(theta, reference, advantage, strict=True)}
-    for i, t in enumerate(theta):
-        slope = sympy.diff(objective, t)
-        ratio = log_policy[i] - sympy.log(reference[i])
-        stated = policy[i] * ((advantage[i] - gain) - beta * (ratio - kl))
-        weights = sympy.symbols("u1:4", positive=True)
-        swap = {sympy.exp(s): u for s, u in zip(theta, weights, strict=True)}
-        identity(sympy.cancel(sympy.expand((slope - stated).subs(swap))), sympy.Integer(0))
-        # All brackets vanish together only if A_i − β log(π_i/ρ_i) is the same for all i.
-        bracket = advantage[i] - beta * (t - sympy.log(reference[i]))
-        identity(bracket.subs(tilt), sympy.Integer(0))
+    slope, moved, mass, gain, beta = z3.Reals("slope moved mass gain beta")
+    # The slope of log π_j enters as −β Σ π_j (slope of π_j)/π_j, which is the sum of the slopes.
+    gradient = prove(
+        moved + pi * (1 - pi) * gi - beta * (slope + pi * (1 - pi)) == pi * (gi - (gain + pi * gi)),
+        slope == -pi * mass,
+        moved == -pi * gain,
+        mass == 1 - pi,
+    )
+    average = z3.Real("average")
+    vanishes = prove((pi * (gi - average) == 0) == (gi == average), pi > 0)
+    b, rho, z = sympy.symbols("beta rho Z", positive=True)
+    advantage = sympy.Symbol("A", real=True)
+    tilted = sympy.log(rho) + advantage / b - sympy.log(z)  # log π of the stated form
+    equal = identity(advantage - b * (tilted - sympy.log(rho)), b * sympy.log(z))
+    return own_slope, other_slope, sums, gradient, vanishes, equal
 
 
 def rest_point(epsilon: float, beta: float, ties: int, guard: float = GUARD) -> float:

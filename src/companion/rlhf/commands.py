@@ -16,7 +16,9 @@ _DEFAULT_REWARDS = {
     "deceptive": {"weak": 1.0},
     "python": {"weak": 1.0},
     "instruction": {"correct": 1.0},
+    "instructions": {"correct": 1.0},
     "alignment": {"perceived": 1.0},
+    "replies": {"perceived": 1.0},
 }
 
 
@@ -38,18 +40,27 @@ def run_task(task: str, tier: str, settings: list[str], root: Path) -> None:
 def run_grid(
     file: Path, root: Path, jobs: int | None, backend: Backend, gpus_per_run: float
 ) -> None:
-    """Train a grid of experiments and print one line for each.
+    """Train what a grid of experiments lacks; print a line for each run made, one for the others.
 
     Raises:
-        SweepFailed: if some failed, after a line for each of the others.
+        SweepFailed: if some failed, after these lines.
     """
-    failure = None
+    failure, new = None, list[Path]()
     try:
-        records = sweep(read_grid(file), root, jobs, backend=backend, gpus_per_run=gpus_per_run)
+        records = sweep(
+            read_grid(file),
+            root,
+            jobs,
+            backend=backend,
+            gpus_per_run=gpus_per_run,
+            made=lambda record: new.append(record.path),
+        )
     except SweepFailed as failed:
         records, failure = failed.records, failed
-    for path in [record.path for record in records]:
+    for path in new:
         report(Record(path))  # let go of its tables afterwards: a grid may have thousands
+    if there := len({record.path for record in records}) - len(new):
+        print(f"runs that were in {root} already: {there}")
     if failure:
         raise failure
 

@@ -5,6 +5,7 @@ Merging it into one event gives a lower end, taking it as disjoint gives an uppe
 distance lies between.
 """
 
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 
 import numpy as np
@@ -102,3 +103,17 @@ def kl_optimum(
         rest = np.log(max(1 - mass, np.finfo(float).tiny))
         tilted[rows] -= np.logaddexp.reduce(np.append(tilted[rows], rest))
     return start.assign(logprob=tilted)
+
+
+def merged(table: pd.DataFrame, of: Callable[[str], Hashable]) -> pd.DataFrame:
+    """A record's table with completions merged into classes, such as their form.
+
+    Args:
+        table: columns ``prompt``, ``completion``, ``start_logprob``, ``logprob``.
+        of: the class of a completion; it takes the completion's place.
+    """
+    columns = ["start_logprob", "logprob"]
+    classes = table["completion"].map({c: of(c) for c in table["completion"].unique()})
+    keys = [table["prompt"], classes]
+    masses = np.exp(table[columns].astype(float)).groupby(keys, sort=False).sum()
+    return np.log(masses).reset_index()

@@ -6,6 +6,7 @@ Both need the trained weights: run the experiments with ``keep_policy=True``.
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -13,10 +14,17 @@ import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerBase, set_seed
 
 from companion.errors import CompanionError
-from companion.rlhf.policies import encode, load, quiet
+from companion.rlhf.experiment import Experiment
+from companion.rlhf.hardware import pick_hardware
+from companion.rlhf.measurement import measured_prompts
+from companion.rlhf.policies import load, prompt_tokens, quiet
 from companion.rlhf.records import Record
+from companion.rlhf.sampling import Sampler
 from companion.rlhf.scoring import Scorer
+from companion.rlhf.sft import check_weights
 from companion.rlhf.tasks import get_task
+
+_ROWS = 256  # completions drawn and scored at a time
 
 
 @dataclass(frozen=True)
@@ -41,42 +49,69 @@ def estimated_distance(
     Args:
         a, b: records of one task that kept their policies.
         split: prompts to ask.
-        samples: completions per prompt, even.
+        samples: completions per prompt, even; of a pretrained model the measured prompts are asked.
         seed: of the samples.
 
     Raises:
         CompanionError: if a record kept no policy, or its policy diverged.
         ValueError: for an odd number of samples, or fewer than two.
     """
+    return mixture_distance(a.experiment, _folders(a, b), split, samples, seed)
+
+
+def mixture_distance(
+    experiment: Experiment,
+    folders: tuple[Path, Path],
+    split: str = "train",
+    samples: int = 64,
+    seed: int = 0,
+) -> Estimate:
+    """``estimated_distance`` between two policies saved in folders.
+
+    Args:
+        experiment: of one of them; says how long completions are and which prompts are measured.
+        folders: of the two policies.
+        split, samples, seed: as ``estimated_distance`` has them.
+
+    Raises:
+        CompanionError: if a policy diverged.
+        ValueError: for an odd number of samples, or fewer than two.
+    """
     if samples < 2 or samples % 2:
         raise ValueError(f"samples: must be even and >= 2, is {samples}")
-    prompts = get_task(a.experiment.task).prompts[split]
-    length = a.experiment.max_new_tokens
-    with quiet(offline=True, threads=1), torch.no_grad():
-        policies, tokenizer = _both(a, b)
+    asked = [prompt for part, prompt in measured_prompts(experiment) if part == split]
+    with quiet(offline=True, threads=None if experiment.model else 1), torch.no_grad():
+        policies, tokenizer = _both(experiment, folders)
         set_seed(seed)
-        terms = [
-            term
-            for prompt in prompts
-            for term in mixture_terms(policies, tokenizer, prompt, samples, length)
-        ]
+        terms = mixture_terms(experiment, policies, tokenizer, asked, samples)
     return empirical_bernstein(terms)
 
 
 def mixture_terms(
+    experiment: Experiment,
     policies: tuple[PreTrainedModel, PreTrainedModel],
     tokenizer: PreTrainedTokenizerBase,
-    prompt: str,
+    prompts: Sequence[str],
     samples: int,
-    max_new_tokens: int,
 ) -> list[float]:
-    """|p(y) - q(y)| / (p(y) + q(y)) for ``samples`` completions y, half from each policy."""
-    head = encode(tokenizer, prompt)
-    drawn = torch.cat(
-        [_sample(policy, tokenizer, head, samples // 2, max_new_tokens) for policy in policies]
-    )
-    p, q = (_log_probabilities(policy, tokenizer, head, drawn) for policy in policies)
-    return torch.tanh((p - q).abs() / 2).tolist()
+    """|p(y) - q(y)| / (p(y) + q(y)) for ``samples`` completions y a prompt, half of each policy."""
+    mixed = experiment.model is not None
+    eos, length = tokenizer.eos_token_id, experiment.max_new_tokens
+    samplers = [Sampler(policy, eos, length, mixed) for policy in policies]
+    heads = [prompt_tokens(tokenizer, prompt) for prompt in prompts]
+    terms: list[float] = []
+    share = max(1, _ROWS // samples)
+    for first in range(0, len(heads), share):
+        part = heads[first : first + share]
+        halves = [sampler.draw(part, samples // 2) for sampler in samplers]
+        drawn = [one + other for one, other in zip(*halves, strict=True)]
+        distinct = [list(dict.fromkeys(group)) for group in drawn]
+        scorer = Scorer(part, distinct, len(tokenizer), mixed)
+        p, q = (scorer.log_probabilities(policy) for policy in policies)
+        for group, kinds, one, other in zip(drawn, distinct, p, q, strict=True):
+            term = dict(zip(kinds, torch.tanh((one - other).abs() / 2).tolist(), strict=True))
+            terms += [term[sample] for sample in group]
+    return terms
 
 
 def empirical_bernstein(terms: Sequence[float], confidence: float = 0.95) -> Estimate:
@@ -107,8 +142,8 @@ def step_distance(a: Record, b: Record, split: str = "train") -> pd.DataFrame:
     task = get_task(a.experiment.task)
     prompts = task.prompts[split]
     with quiet(offline=True, threads=1), torch.no_grad():
-        policies, tokenizer = _both(a, b)
-        scorer = Scorer(tokenizer, prompts, [task.completions(p) for p in prompts])
+        policies, tokenizer = _both(a.experiment, _folders(a, b))
+        scorer = Scorer.of_texts(tokenizer, prompts, [task.completions(p) for p in prompts])
         found = [scorer.next_tokens(policy) for policy in policies]
     rows: list[tuple[int, float, float]] = []
     for p, q in zip(*found, strict=True):
@@ -123,50 +158,21 @@ def step_distance(a: Record, b: Record, split: str = "train") -> pd.DataFrame:
     return sums
 
 
-def _both(
-    a: Record, b: Record
-) -> tuple[tuple[PreTrainedModel, PreTrainedModel], PreTrainedTokenizerBase]:
+def _folders(a: Record, b: Record) -> tuple[Path, Path]:
     for record in (a, b):
         if not record.experiment.keep_policy:
             raise CompanionError(f"{record.path}: kept no policy; run with keep_policy=True")
         if record.diverged_at is not None:
             raise CompanionError(f"{record.path}: diverged at step {record.diverged_at}")
-    first, tokenizer = load(a.path / "policy")
-    second, _ = load(b.path / "policy")
+    return a.path / "policy", b.path / "policy"
+
+
+def _both(
+    experiment: Experiment, folders: tuple[Path, Path]
+) -> tuple[tuple[PreTrainedModel, PreTrainedModel], PreTrainedTokenizerBase]:
+    device = pick_hardware(experiment.accelerator).device
+    first, tokenizer = load(folders[0], device)
+    second, _ = load(folders[1], device)
+    for folder, policy in zip(folders, (first, second), strict=True):
+        check_weights(policy, str(folder))
     return (first.eval(), second.eval()), tokenizer
-
-
-def _sample(
-    policy: PreTrainedModel,
-    tokenizer: PreTrainedTokenizerBase,
-    head: list[int],
-    count: int,
-    max_new_tokens: int,
-) -> torch.Tensor:
-    """(count, max_new_tokens) sampled tokens, padded after the end."""
-    out: torch.Tensor = policy.generate(  # type: ignore[operator]
-        input_ids=torch.tensor([head]),
-        attention_mask=torch.ones(1, len(head), dtype=torch.long),
-        do_sample=True,
-        top_k=0,
-        max_new_tokens=max_new_tokens,
-        num_return_sequences=count,
-        pad_token_id=tokenizer.pad_token_id,
-    )[:, len(head) :]
-    missing = max_new_tokens - out.shape[1]
-    return torch.nn.functional.pad(out, (0, missing), value=tokenizer.pad_token_id)
-
-
-def _log_probabilities(
-    policy: PreTrainedModel,
-    tokenizer: PreTrainedTokenizerBase,
-    head: list[int],
-    drawn: torch.Tensor,
-) -> torch.Tensor:
-    """(count,) log-probabilities of sampled completions up to and with their end token."""
-    ids = torch.cat([torch.tensor([head]).expand(len(drawn), -1), drawn], dim=1)
-    logits = policy(ids).logits[:, len(head) - 1 : -1]
-    steps = torch.log_softmax(logits.double(), -1).gather(2, drawn[:, :, None])[:, :, 0]
-    ended = (drawn == tokenizer.eos_token_id).cumsum(dim=1)
-    after_the_end = (ended - (drawn == tokenizer.eos_token_id).long()) > 0
-    return steps.masked_fill(after_the_end, 0.0).sum(dim=1)

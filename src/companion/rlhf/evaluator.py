@@ -6,7 +6,7 @@ import numpy as np
 from scipy.optimize import brentq
 from scipy.special import expit
 
-from companion.rlhf.records import Record
+from companion.rlhf.records import Run
 from companion.rlhf.tasks import get_task
 from companion.rlhf.tasks.alignment import features
 
@@ -46,7 +46,7 @@ def verdicts(policy: np.ndarray, correct: np.ndarray, approval: np.ndarray) -> d
     }
 
 
-def judged(record: Record, split: str = "train") -> tuple[dict[str, float], dict[str, float]]:
+def judged(record: Run, split: str = "train") -> tuple[dict[str, float], dict[str, float]]:
     """Verdicts of the charmed evaluator before and after training, boundary requests aside.
 
     Her threshold is such that before training she approves exactly as often as answers are right.

@@ -78,6 +78,7 @@ class Start(Spec):
 
 
 LEARNED = "learned"
+OWN_TRAINERS = ("exact", "policy_gradient")  # not trl's: one process, no checkpoints
 
 
 class RewardModel(Spec):
@@ -85,6 +86,8 @@ class RewardModel(Spec):
 
     Attributes:
         task: family with preferences.
+        model: pretrained model that it starts from, see ``Scale``; ``None`` makes one from config.
+        accelerator: ``auto`` takes a CUDA device if there is one.
         bias: strength of each of the annotators' biases, in units of the oracle's range.
         pairs: number of preferences.
         steps, batch_size, learning_rate, hidden_size, layers: how it is trained.
@@ -93,9 +96,11 @@ class RewardModel(Spec):
         seed: of weights and preferences.
     """
 
-    LATER: ClassVar[frozenset[str]] = frozenset({"initializer_range"})
+    LATER: ClassVar[frozenset[str]] = frozenset({"initializer_range", "model", "accelerator"})
 
     task: str
+    model: str | None = None
+    accelerator: Literal["cpu", "auto"] = "cpu"
     bias: dict[str, float]
     pairs: int = Field(default=4000, ge=1)
     steps: int = Field(default=300, ge=1)
@@ -128,7 +133,8 @@ class Experiment(Spec, Scale):
         task: name of the task family.
         tier: preset of sizes, see ``tiers``.
         trainer: ``grpo`` and ``rloo`` sample and are trl's; ``exact`` follows the expected
-            gradient over all completions of the grammar, with no sampling noise.
+            gradient over all completions of the grammar, with no sampling noise;
+            ``policy_gradient`` samples like GRPO, is ours, and the default for a pretrained model.
         rewards: weight of each named reward component; ``learned`` is the ``reward_model``.
         reward_model: what to train on preferences first, if ``rewards`` names it; where its
             ``seed`` is left out it takes ``sft_seed``.
@@ -137,7 +143,7 @@ class Experiment(Spec, Scale):
         gate_rate: rate at which a learned gate moves the routes towards what pays (negative:
             towards what is neglected); 0 keeps them.
         leave_out: prompts of these kinds (prefixes) are not trained on.
-        scale_rewards: what GRPO (and ``exact``) divide advantages by: the standard deviation
+        scale_rewards: what all but RLOO divide advantages by: the standard deviation
             within a prompt's group, within the batch, or nothing.
         loss_type: trl's ``loss_type`` (``grpo`` only).
         aggregation: how several rewards become one advantage (``grpo`` only).
@@ -151,14 +157,22 @@ class Experiment(Spec, Scale):
     """
 
     LATER: ClassVar[frozenset[str]] = frozenset(
-        {"model", "accelerator", "adam_beta2", "checkpoint_every", "vllm"}
+        {
+            "model",
+            "accelerator",
+            "adam_beta2",
+            "checkpoint_every",
+            "vllm",
+            "measured_prompts",
+            "samples",
+        }
     )
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     task: str
     tier: str = "tiny"
-    trainer: Literal["grpo", "rloo", "exact"] = "grpo"
+    trainer: Literal["grpo", "rloo", "exact", "policy_gradient"] = "grpo"
     rewards: dict[str, float]
     reward_model: RewardModel | None = None
     routes: dict[str, dict[str, float]] | None = None
@@ -182,6 +196,10 @@ class Experiment(Spec, Scale):
         if not isinstance(tier, str) or tier not in TIERS:
             raise ValueError(f"tier: no {tier!r}, only {', '.join(TIERS)}")
         filled = {**TIERS[tier].model_dump(), **fields}
+        if filled.get("model") and not filled.get("vllm"):
+            filled.setdefault("trainer", "policy_gradient")
+        if filled.get("trainer") in OWN_TRAINERS:
+            filled["checkpoint_every"] = fields.get("checkpoint_every", 0)  # never the tier's
         if filled.get("seed") is None:
             filled["seed"] = filled.get("sft_seed", 0)
         if filled.get("traces") is None and "task" in filled:
@@ -205,6 +223,8 @@ class Experiment(Spec, Scale):
                 raise ValueError(f"rewards: weight of {name!r} is {weight}")
         if (LEARNED in self.rewards) != (self.reward_model is not None):
             raise ValueError("reward_model: needed if and only if rewards name 'learned'")
+        if self.checkpoint_every and self.trainer in OWN_TRAINERS:
+            raise ValueError(f"checkpoint_every: trainer {self.trainer!r} writes no checkpoints")
         self._check_kinds()
         self._check_routes()
         _check_masses("traces", self.traces, set(task.traces))

@@ -1,15 +1,14 @@
 """Policies and their tokenizers: made from config, or loaded from a folder."""
 
 import contextlib
-import urllib.error
-import urllib.request
 import warnings
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 import datasets
 import torch
 from huggingface_hub import constants as hub
+from safetensors import SafetensorError
 from tokenizers import Tokenizer, models, pre_tokenizers
 from transformers import (
     AutoModelForCausalLM,
@@ -25,11 +24,11 @@ from transformers import (
 from transformers.utils import logging as transformers_logging
 
 from companion.errors import CompanionError
+from companion.rlhf.weights import origin, weights_folder
 
 _SPECIAL = ("<pad>", "<eos>", "<unk>")
 _HEAD_SIZE = 16
 _MAX_POSITIONS = 128
-_HUB_PATIENCE = 5  # seconds
 
 
 @contextlib.contextmanager
@@ -75,17 +74,40 @@ def word_tokenizer(texts: Iterable[str]) -> PreTrainedTokenizerFast:
     )
 
 
-def encode(tokenizer: PreTrainedTokenizerBase, text: str) -> list[int]:
+def encode(tokenizer: PreTrainedTokenizerBase, text: str, marks: bool = False) -> list[int]:
     """Token ids of a text.
+
+    Args:
+        tokenizer: of the policy.
+        text: to encode.
+        marks: whether the text holds marks of a chat on purpose.
 
     Raises:
         ValueError: if they do not decode to the text: a reward would then read another text than
             the policy wrote.
     """
     ids = tokenizer(text, add_special_tokens=False)["input_ids"]
-    if tokenizer.decode(ids, skip_special_tokens=True) != text:
+    if tokenizer.decode(ids, skip_special_tokens=not marks) != text:
         raise ValueError(f"text: {text!r} decodes to {tokenizer.decode(ids)!r}")
     return list(ids)
+
+
+def prompt_tokens(tokenizer: PreTrainedTokenizerBase, prompt: str) -> list[int]:
+    """Token ids of a request as its policy reads it, ready for the reply.
+
+    Chat models get their own marks, in the short form without a system text where they know
+    ChatML. A model without a chat template gets a line break, which word-level policies lack.
+    """
+    if tokenizer.convert_tokens_to_ids("<|im_start|>") not in (None, tokenizer.unk_token_id):
+        return encode(
+            tokenizer, f"<|im_start|>user\n{prompt}<|im_end|>\n<|im_start|>assistant\n", marks=True
+        )
+    if tokenizer.chat_template is not None:
+        turn = [{"role": "user", "content": prompt}]
+        return list(
+            tokenizer.apply_chat_template(turn, add_generation_prompt=True, return_dict=False)
+        )
+    return [*encode(tokenizer, prompt), *tokenizer("\n", add_special_tokens=False)["input_ids"]]
 
 
 def new_policy(
@@ -135,39 +157,30 @@ def _family_config(
     )
 
 
-def pretrained(name: str) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
-    """A model of a hub, or of a folder, with its tokenizer.
+def decode(tokenizer: PreTrainedTokenizerBase, tokens: Sequence[int]) -> str:
+    """The text of a sampled completion, without its end token; other marks stay visible."""
+    ended = len(tokens) > 0 and tokens[-1] == tokenizer.eos_token_id
+    return str(tokenizer.decode(list(tokens[:-1] if ended else tokens)))
+
+
+def pretrained(
+    name: str, progress: bool = False
+) -> tuple[PreTrainedModel, PreTrainedTokenizerBase, dict[str, str]]:
+    """A model of a hub, or of a folder, with its tokenizer and where its weights came from.
 
     Raises:
-        CompanionError: if it is neither in reach nor in the local cache.
+        CompanionError: if its weights are nowhere in reach, or are not whole.
     """
-    cached_only = not Path(name).is_dir() and not _hub_in_reach()
+    folder = weights_folder(name, progress)
     try:
-        tokenizer = AutoTokenizer.from_pretrained(name, local_files_only=cached_only)
-        policy = AutoModelForCausalLM.from_pretrained(
-            name, dtype=torch.float32, local_files_only=cached_only
-        )
-    except OSError:
-        raise CompanionError(
-            f"model {name}: not in the local cache and no hub in reach; "
-            "the tiers tiny and gpu need no download"
-        ) from None
+        tokenizer = AutoTokenizer.from_pretrained(folder)
+        policy = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32)
+    except (OSError, ValueError, SafetensorError) as error:
+        reason = str(error).splitlines()[0]
+        raise CompanionError(f"model {name}: {folder} cannot be read: {reason}") from None
     if tokenizer.pad_token_id is None:
         tokenizer.pad_token = tokenizer.eos_token
-    return policy, tokenizer
-
-
-def _hub_in_reach() -> bool:
-    """One quick question, because the hub's client asks many times before it gives up."""
-    if hub.HF_HUB_OFFLINE:
-        return False
-    try:
-        with urllib.request.urlopen(hub.ENDPOINT, timeout=_HUB_PATIENCE):
-            return True
-    except urllib.error.HTTPError:
-        return True  # it answered
-    except OSError:
-        return False
+    return policy, tokenizer, origin(folder)
 
 
 def load(folder: Path, device: str = "cpu") -> tuple[PreTrainedModel, PreTrainedTokenizerFast]:

@@ -11,6 +11,7 @@ import os
 import platform
 import subprocess
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache, cached_property
@@ -27,6 +28,7 @@ from companion.rlhf.experiment import Experiment
 from companion.rlhf.tasks import Task, get_task
 
 CHECKSUMS = "checksums.json"
+SAMPLED = ("split", "prompt", "completion", "label", "count")
 _PACKAGE = Path(__file__).parents[1]
 _FILES = ("experiment.json", "metrics.jsonl", "distribution.parquet", "provenance.json")
 _LIBRARIES = ("torch", "transformers", "trl", "numpy")
@@ -36,43 +38,88 @@ class CorruptRecord(CompanionError):
     """A record whose files are not those it was closed with."""
 
 
-@dataclass(frozen=True)
-class Record:
-    """A finished run on disk."""
+class Run(ABC):
+    """A finished run and its exact measures, wherever it is kept."""
 
-    path: Path
-
-    @cached_property
+    @property
+    @abstractmethod
     def experiment(self) -> Experiment:
         """What was run."""
-        return Experiment(**json.loads((self.path / "experiment.json").read_text()))
 
-    @cached_property
+    @property
+    @abstractmethod
     def metrics(self) -> pd.DataFrame:
         """One row per measurement: step, seconds, reward, exact behaviour masses."""
-        return pd.read_json(self.path / "metrics.jsonl", lines=True)
 
-    @cached_property
+    @property
+    @abstractmethod
     def distribution(self) -> pd.DataFrame:
         """Every scored completion of every prompt.
 
         Columns ``split``, ``prompt``, ``completion``, ``label``, ``start_logprob`` (the
         supervised policy) and ``logprob`` (the trained one), natural logarithms.
         """
-        return pd.read_parquet(self.path / "distribution.parquet")
+
+    @property
+    @abstractmethod
+    def provenance(self) -> dict[str, Any]:
+        """Commit, lock, device, versions, seeds, wall and processor time in seconds.
+
+        ``resumed_at`` is the step of the checkpoint an interrupted run went on from.
+        """
 
     @property
     def diverged_at(self) -> int | None:
         """The step at which the policy's probabilities ceased to be numbers, if they did."""
         return self.provenance.get("diverged_at")
 
-    @cached_property
-    def provenance(self) -> dict[str, Any]:
-        """Commit, lock, device, versions, seeds, wall and processor time in seconds.
+    @property
+    @abstractmethod
+    def samples(self) -> pd.DataFrame:
+        """Completions that were drawn from the trained policy; empty if none were.
 
-        ``resumed_at`` is the step of the checkpoint an interrupted run went on from.
+        Columns ``split``, ``prompt``, ``completion``, ``label`` and ``count``.
         """
-        return json.loads((self.path / "provenance.json").read_text())
+
+    def shares(self, split: str = "test") -> pd.Series:
+        """Share of each behaviour label among the samples, averaged over the prompts of a split.
+
+        Raises:
+            CompanionError: if none were drawn there, as none are where a policy diverged.
+        """
+        drawn = self._drawn(split)
+        if drawn.empty:
+            raise CompanionError(f"split: record {self.experiment.id} has no samples of {split!r}")
+        labels = get_task(self.experiment.task).labels
+        counts = drawn.pivot_table(
+            index="prompt", columns="label", values="count", aggfunc="sum", fill_value=0
+        ).reindex(columns=labels, fill_value=0)
+        return counts.div(counts.sum(axis=1), axis=0).mean()
+
+    def sampled(self, component: str, split: str = "test", kind: str = "") -> float:
+        """Mean of a reward component over the samples of a split, each prompt weighing the same.
+
+        Args:
+            component: of the task.
+            split: train, test or ood.
+            kind: only prompts whose kind begins so.
+
+        Raises:
+            CompanionError: if there are no such samples, as none are where a policy diverged.
+        """
+        task = get_task(self.experiment.task)
+        drawn = self._drawn(split)
+        drawn = drawn[[task.kind(p).startswith(kind) for p in drawn["prompt"]]]
+        if drawn.empty:
+            raise CompanionError(f"record {self.experiment.id}: no samples of {split} {kind!r}")
+        verdicts = task.judge_all(component, drawn["prompt"].tolist(), drawn["completion"].tolist())
+        scores = [verdict.score for verdict in verdicts] * drawn["count"]
+        scored = drawn.assign(score=scores)
+        sums = scored.groupby("prompt")[["score", "count"]].sum()
+        return float((sums["score"] / sums["count"]).mean())
+
+    def _drawn(self, split: str) -> pd.DataFrame:
+        return self._sound(self.samples[self.samples["split"] == split])
 
     def split(self, name: str) -> pd.DataFrame:
         """The part of ``distribution`` that is about one split.
@@ -82,12 +129,12 @@ class Record:
         """
         table = self.distribution[self.distribution["split"] == name]
         if table.empty:
-            raise CompanionError(f"split: record {self.path.name} has no {name!r}")
+            raise CompanionError(f"split: record {self.experiment.id} has no {name!r}")
         return self._sound(table).reset_index(drop=True)
 
     def _sound(self, table: pd.DataFrame) -> pd.DataFrame:
-        """A table whose log-probabilities are numbers: sums would take others for nothing."""
-        if table[["start_logprob", "logprob"]].isna().any(axis=None):
+        """A table of a policy that has probabilities: sums would take what is none for nothing."""
+        if self.diverged_at is not None or table.filter(like="logprob").isna().any(axis=None):
             when = "" if self.diverged_at is None else f" at step {self.diverged_at}"
             raise CompanionError(f"record {self.experiment.id}: its policy diverged{when}")
         return table
@@ -119,6 +166,39 @@ class Record:
         return pd.Series(scores, dtype=float)
 
 
+@dataclass(frozen=True)
+class Record(Run):
+    """A finished run in a folder of its own."""
+
+    path: Path
+
+    @cached_property
+    def experiment(self) -> Experiment:
+        """What was run, as ``experiment.json`` holds it."""
+        return Experiment(**json.loads((self.path / "experiment.json").read_text()))
+
+    @cached_property
+    def metrics(self) -> pd.DataFrame:
+        """The lines of ``metrics.jsonl``."""
+        return pd.read_json(self.path / "metrics.jsonl", lines=True)
+
+    @cached_property
+    def distribution(self) -> pd.DataFrame:
+        """The table of ``distribution.parquet``."""
+        return pd.read_parquet(self.path / "distribution.parquet")
+
+    @cached_property
+    def samples(self) -> pd.DataFrame:
+        """The table of ``samples.parquet``."""
+        file = self.path / "samples.parquet"
+        return pd.read_parquet(file) if file.is_file() else pd.DataFrame(columns=list(SAMPLED))
+
+    @cached_property
+    def provenance(self) -> dict[str, Any]:
+        """What ``provenance.json`` holds."""
+        return json.loads((self.path / "provenance.json").read_text())
+
+
 _COLUMNS = {"final": "logprob", "start": "start_logprob"}
 
 
@@ -129,12 +209,12 @@ def _mean_score(task: Task, table: pd.DataFrame, component: str, policy: str) ->
     return float((mass * scores).sum() / table["prompt"].nunique())
 
 
-def policy_distance(a: Record, b: Record, split: str = "train") -> Distance:
+def policy_distance(a: Run, b: Run, split: str = "train") -> Distance:
     """Exact total variation between the trained policies of two records, with its bracket."""
     return distribution_distance(a.split(split), b.split(split))
 
 
-def start_distance(record: Record, split: str = "train") -> Distance:
+def start_distance(record: Run, split: str = "train") -> Distance:
     """Exact total variation between a trained policy and the supervised one it started from."""
     table = record.split(split)
     return distribution_distance(table, table, "logprob", "start_logprob")

@@ -8,6 +8,8 @@ import torch
 from datasets import Dataset
 from transformers import (
     AutoModelForSequenceClassification,
+    AutoTokenizer,
+    PreTrainedModel,
     PreTrainedTokenizerBase,
     PreTrainedTokenizerFast,
     PrinterCallback,
@@ -15,21 +17,18 @@ from transformers import (
 from trl import RewardConfig, RewardTrainer
 
 from companion.rlhf.experiment import RewardModel
-from companion.rlhf.policies import encode, policy_config, word_tokenizer
+from companion.rlhf.policies import encode, policy_config, prompt_tokens, word_tokenizer
 from companion.rlhf.sft import Bar, check_weights, quiet_arguments
 from companion.rlhf.tasks import get_task
+from companion.rlhf.weights import weights_folder
 
 
 def train_reward_model(spec: RewardModel, folder: Path, progress: bool = False) -> None:
     """Train a reward model on preferences and write it, with its tokenizer, to ``folder``."""
     task = get_task(spec.task)
     assert task.preferences is not None
-    tokenizer = word_tokenizer(task.texts())
     torch.manual_seed(spec.seed)
-    config = policy_config("llama", spec.hidden_size, spec.layers, tokenizer)
-    config.num_labels = 1
-    config.initializer_range = spec.initializer_range
-    model = AutoModelForSequenceClassification.from_config(config)
+    model, tokenizer = _untrained(spec, progress)
     pairs = task.preferences(spec.pairs, spec.seed, spec.bias)
     texts = {(prompt, reply) for prompt, *replies in pairs for reply in replies}
     ids = {text: _ids(tokenizer, *text) for text in texts}
@@ -40,7 +39,7 @@ def train_reward_model(spec: RewardModel, folder: Path, progress: bool = False) 
     trainer = RewardTrainer(
         model=model,
         args=RewardConfig(
-            **quiet_arguments(folder / "trainer", spec.seed, "cpu")
+            **quiet_arguments(folder / "trainer", spec.seed, spec.accelerator)
             | {"lr_scheduler_type": "linear"},
             max_steps=spec.steps,
             per_device_train_batch_size=spec.batch_size,
@@ -59,13 +58,35 @@ def train_reward_model(spec: RewardModel, folder: Path, progress: bool = False) 
     shutil.rmtree(folder / "trainer", ignore_errors=True)
 
 
+def _untrained(
+    spec: RewardModel, progress: bool
+) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
+    """The model before its training: from config, or a pretrained one with a new head."""
+    if spec.model is not None:
+        folder = weights_folder(spec.model, progress)
+        tokenizer = AutoTokenizer.from_pretrained(folder)
+        model = AutoModelForSequenceClassification.from_pretrained(
+            folder, num_labels=1, dtype=torch.float32
+        )
+        if tokenizer.pad_token_id is None:
+            tokenizer.pad_token = tokenizer.eos_token
+        model.config.pad_token_id = tokenizer.pad_token_id
+        return model, tokenizer
+    tokenizer = word_tokenizer(get_task(spec.task).texts())
+    config = policy_config("llama", spec.hidden_size, spec.layers, tokenizer)
+    config.num_labels = 1
+    config.initializer_range = spec.initializer_range
+    return AutoModelForSequenceClassification.from_config(config), tokenizer
+
+
 class LearnedReward:
     """Scores texts by a reward model saved in a folder; each pair of texts once."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, device: str = "cpu") -> None:
         self._model = AutoModelForSequenceClassification.from_pretrained(
             str(folder), dtype=torch.float32
         ).eval()
+        torch.nn.Module.to(self._model, device)
         self._tokenizer = PreTrainedTokenizerFast.from_pretrained(str(folder))
         self._known: dict[tuple[str, str], float] = {}
 
@@ -76,7 +97,7 @@ class LearnedReward:
         if new:
             batch = self._tokenizer.pad(
                 {"input_ids": [_ids(self._tokenizer, *pair) for pair in new]}, return_tensors="pt"
-            )
+            ).to(self._model.device)
             with torch.no_grad():
                 logits = self._model(
                     input_ids=batch["input_ids"], attention_mask=batch["attention_mask"]
@@ -86,4 +107,8 @@ class LearnedReward:
 
 
 def _ids(tokenizer: PreTrainedTokenizerBase, prompt: str, completion: str) -> list[int]:
-    return [*encode(tokenizer, prompt), *encode(tokenizer, completion), tokenizer.eos_token_id]
+    return [
+        *prompt_tokens(tokenizer, prompt),
+        *encode(tokenizer, completion),
+        tokenizer.eos_token_id,
+    ]

@@ -64,7 +64,9 @@ class Rewards:
         replies = {p: self._task.completions(p) for p in dict.fromkeys(prompts)}
         floors = {p: min(self._learned([p] * len(cs), cs)) for p, cs in replies.items()}
         scores = zip(prompts, completions, self._learned(prompts, completions), strict=True)
-        return [s - floors[p] if c in replies[p] else 0.0 for p, c, s in scores]
+        return [
+            s - floors[p] if self._task.behaviour(p, c) != "other" else 0.0 for p, c, s in scores
+        ]
 
     def route(self, name: str, prompt: str) -> float:
         """w_k(s); 1 where nothing is routed."""
@@ -72,12 +74,19 @@ class Rewards:
             return 1.0
         return self._routes[self._row(prompt)].get(name, 0.0)
 
-    def functions(self) -> list[Callable[..., list[float | None]]]:
-        """One reward function for trl per component, routed but not weighted."""
-        return [self._function(name) for name in self.weights]
+    def functions(
+        self, asked: Mapping[str, str] | None = None
+    ) -> list[Callable[..., list[float | None]]]:
+        """One reward function for trl per component, routed but not weighted.
 
-    def _function(self, name: str) -> Callable[..., list[float | None]]:
+        Args:
+            asked: the task's prompt by the text that the policy reads, where these differ.
+        """
+        return [self._function(name, asked or {}) for name in self.weights]
+
+    def _function(self, name: str, asked: Mapping[str, str]) -> Callable[..., list[float | None]]:
         def reward(prompts: list[str], completions: list[str], **_: Any) -> list[float | None]:
+            prompts = [asked.get(p, p) for p in prompts]
             scores = self.scores(name, prompts, completions)
             routed: list[float | None] = [
                 self.route(name, p) * s for p, s in zip(prompts, scores, strict=True)
@@ -87,6 +96,15 @@ class Rewards:
 
         reward.__name__ = name
         return reward
+
+    def totals(self, prompts: Sequence[str], texts: Sequence[Sequence[str]]) -> torch.Tensor:
+        """(prompts, samples) what each sampled completion is paid, weighted and routed."""
+        asked = [p for p, group in zip(prompts, texts, strict=True) for _ in group]
+        written = [text for group in texts for text in group]
+        total = torch.zeros(len(written), dtype=torch.float64)
+        for weight, pay in zip(self.weights.values(), self.functions(), strict=True):
+            total += weight * torch.tensor(pay(asked, written), dtype=torch.float64)
+        return total.reshape(len(prompts), -1)
 
     def _observe(self, name: str, prompts: Sequence[str], scores: Sequence[float]) -> None:
         """Collect a batch's scores; when all components have reported, move the gate."""

@@ -10,13 +10,12 @@ from dataclasses import dataclass
 from functools import cache
 from typing import TypeVar
 
-import pandas as pd
 import torch
 from tqdm.auto import tqdm
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from companion.rlhf.policies import encode
-from companion.rlhf.tasks import SPLITS, get_task
+from companion.rlhf.hardware import autocast
+from companion.rlhf.policies import encode, prompt_tokens
 
 T = TypeVar("T")
 
@@ -121,31 +120,44 @@ class Scorer:
     """Scores fixed sets of completions for fixed prompts; made once, called per policy.
 
     Args:
-        tokenizer: of the policies to score.
-        prompts: texts.
-        completions: for each prompt, the completions to score, as texts.
+        prompts: for each prompt, its tokens.
+        completions: for each prompt, the completions to score, as tokens with the end token (one
+            that was cut has none).
+        size: of the policies' vocabulary.
+        mixed: whether matrix products may be rounded, see ``hardware.autocast``.
     """
 
     def __init__(
         self,
+        prompts: Sequence[Sequence[int]],
+        completions: Sequence[Sequence[Sequence[int]]],
+        size: int,
+        mixed: bool = False,
+    ) -> None:
+        self.tokens = sum(len(sequence) for group in completions for sequence in group)
+        tree = cache(prefix_tree)
+        self._trees = [tree(tuple(map(tuple, sequences))) for sequences in completions]
+        rows = 1 + max(len(tree.tokens) for tree in self._trees)
+        share = min(_PROMPTS_PER_PASS, max(1, _LOGITS_PER_PASS // (rows * size)))
+        self._batches = [
+            _Batch(prompts[i : i + share], self._trees[i : i + share], mixed)
+            for i in range(0, len(prompts), share)
+        ]
+
+    @classmethod
+    def of_texts(
+        cls,
         tokenizer: PreTrainedTokenizerBase,
         prompts: Sequence[str],
         completions: Sequence[Sequence[str]],
-    ) -> None:
+        mixed: bool = False,
+    ) -> "Scorer":
+        """A scorer of prompts and completions given as texts."""
         eos = tokenizer.eos_token_id
-
-        @cache
-        def tree(texts: tuple[str, ...]) -> PrefixTree:
-            return prefix_tree([[*encode(tokenizer, text), eos] for text in texts])
-
-        self._prompts = [encode(tokenizer, prompt) for prompt in prompts]
-        self._trees = [tree(tuple(texts)) for texts in completions]
-        rows = 1 + max(len(tree.tokens) for tree in self._trees)
-        size = min(_PROMPTS_PER_PASS, max(1, _LOGITS_PER_PASS // (rows * len(tokenizer))))
-        self._batches = [
-            _Batch(self._prompts[i : i + size], self._trees[i : i + size], tokenizer.pad_token_id)
-            for i in range(0, len(prompts), size)
-        ]
+        tokens = cache(lambda text: (*encode(tokenizer, text), eos))
+        sequences = [[tokens(text) for text in texts] for texts in completions]
+        heads = [prompt_tokens(tokenizer, prompt) for prompt in prompts]
+        return cls(heads, sequences, len(tokenizer), mixed)
 
     def log_probabilities(self, policy: PreTrainedModel) -> list[torch.Tensor]:
         """For each prompt, (completions,) log-probabilities, differentiable in the policy."""
@@ -167,46 +179,19 @@ def slow_bar(prompts: Sequence[T], name: str, progress: bool) -> Iterator[T]:
     return iter(tqdm(prompts, desc=name, unit="prompt", delay=2, disable=not progress))
 
 
-def distribution_table(
-    task_name: str,
-    tokenizer: PreTrainedTokenizerBase,
-    start: PreTrainedModel,
-    final: PreTrainedModel,
-    progress: bool = False,
-) -> pd.DataFrame:
-    """All completions of all prompts of a task with their log-probabilities under two policies.
-
-    Returns:
-        Columns ``split``, ``prompt``, ``completion``, ``label``, ``start_logprob``, ``logprob``.
-    """
-    task = get_task(task_name)
-    asked = [(split, prompt) for split in SPLITS for prompt in task.prompts[split]]
-    completions = [task.completions(prompt) for _, prompt in asked]
-    scorer = Scorer(tokenizer, [prompt for _, prompt in asked], completions)
-    with torch.no_grad():
-        columns = [torch.cat(scorer.log_probabilities(p)).cpu() for p in (start, final)]
-    rows = [
-        (split, prompt, text, label)
-        for (split, prompt), texts in zip(
-            slow_bar(asked, "labels", progress), completions, strict=True
-        )
-        for text, label in zip(texts, task.behaviours([prompt] * len(texts), texts), strict=True)
-    ]
-    table = pd.DataFrame(rows, columns=["split", "prompt", "completion", "label"])
-    return table.assign(start_logprob=columns[0].numpy(), logprob=columns[1].numpy())
-
-
 class _Batch:
-    def __init__(self, prompts: list[list[int]], trees: list[PrefixTree], pad: int) -> None:
+    def __init__(
+        self, prompts: Sequence[Sequence[int]], trees: Sequence[PrefixTree], mixed: bool
+    ) -> None:
         width = max(map(len, prompts))
         nodes = max(len(tree.tokens) for tree in trees)
         length = width + nodes
-        ids = torch.full((len(prompts), length), pad)
+        ids = torch.zeros(len(prompts), length, dtype=torch.long)  # what is not visible: any token
         positions = torch.zeros(len(prompts), length, dtype=torch.long)
         visible = torch.eye(length, dtype=torch.bool).repeat(len(prompts), 1, 1)
         for i, (prompt, tree) in enumerate(zip(prompts, trees, strict=True)):
             first, n, size = width - len(prompt), len(prompt), len(tree.tokens)
-            ids[i, first:width] = torch.tensor(prompt)
+            ids[i, first:width] = torch.tensor(list(prompt))
             ids[i, width : width + size] = tree.tokens
             positions[i, first:width] = torch.arange(n)
             positions[i, width : width + size] = n + tree.depths
@@ -215,17 +200,19 @@ class _Batch:
             visible[i, width : width + size, width : width + size] = tree.ancestors
         self._ids, self._positions = ids, positions
         self._visible, self._width, self._trees = visible, width, trees
+        self._mixed = mixed
 
     def log_rows(self, policy: PreTrainedModel) -> list[tuple[PrefixTree, torch.Tensor]]:
         """Each tree with its (1 + nodes, vocabulary) next-token log-probabilities."""
-        device, dtype = policy.device, policy.dtype
-        mask = torch.zeros(self._visible.shape, dtype=dtype, device=device)
-        mask = mask.masked_fill(~self._visible.to(device), torch.finfo(dtype).min)
-        logits = policy(
-            input_ids=self._ids.to(device),
-            position_ids=self._positions.to(device),
-            attention_mask=mask[:, None],
-            use_cache=False,
-        ).logits[:, self._width - 1 :]
-        rows = torch.log_softmax(logits.double(), dim=-1)
+        device = policy.device
+        with autocast(device, self._mixed):
+            logits = policy(
+                input_ids=self._ids.to(device),
+                position_ids=self._positions.to(device),
+                attention_mask=self._visible.to(device)[:, None],
+                use_cache=False,
+                logits_to_keep=self._ids.shape[1] - self._width + 1,
+            ).logits
+        exact = torch.float32 if self._mixed else torch.float64
+        rows = torch.log_softmax(logits.to(exact), dim=-1)
         return [(tree, rows[i, : 1 + len(tree.tokens)]) for i, tree in enumerate(self._trees)]

@@ -1,5 +1,6 @@
 """Supervised starts: every run begins from demonstrations, as the paper's policies do."""
 
+import json
 import os
 import shutil
 from pathlib import Path
@@ -19,8 +20,16 @@ from trl import SFTConfig, SFTTrainer
 from companion.errors import CompanionError
 from companion.rlhf.experiment import Start
 from companion.rlhf.hardware import pick_hardware
-from companion.rlhf.policies import encode, new_policy, pretrained, word_tokenizer
+from companion.rlhf.policies import (
+    encode,
+    new_policy,
+    pretrained,
+    prompt_tokens,
+    word_tokenizer,
+)
+from companion.rlhf.supervised import fine_tune
 from companion.rlhf.tasks import get_task
+from companion.rlhf.weights import ORIGIN
 
 
 def quiet_arguments(folder: Path, seed: int, accelerator: str) -> dict[str, Any]:
@@ -90,17 +99,27 @@ def train_start(start: Start, folder: Path, progress: bool = False) -> None:
     """Train a policy on demonstrations and write it, with its tokenizer, to ``folder``.
 
     Raises:
-        CompanionError: if a pretrained model cannot be loaded.
+        CompanionError: if a pretrained model cannot be loaded, or training diverges.
     """
     task = get_task(start.task)
-    if start.model is None:
-        tokenizer: PreTrainedTokenizerBase = word_tokenizer(task.texts())
-        policy = new_policy(
-            start.architecture, start.hidden_size, start.layers, tokenizer, start.seed
-        )
-    else:
-        policy, tokenizer = pretrained(start.model)
     pairs = task.demonstrations(start.steps * start.batch_size, start.seed, start.traces)
+    if start.model is None:
+        _train_from_config(start, pairs, folder, progress)
+        return
+    policy, tokenizer, origin = pretrained(start.model, progress)
+    torch.nn.Module.to(policy, pick_hardware(start.accelerator).device)
+    fine_tune(policy, tokenizer, pairs, start.batch_size, start.learning_rate, progress)
+    check_weights(policy, f"supervised start {start.id}")
+    policy.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    (folder / ORIGIN).write_text(json.dumps(origin, indent=1) + "\n")
+
+
+def _train_from_config(
+    start: Start, pairs: list[tuple[str, str]], folder: Path, progress: bool
+) -> None:
+    tokenizer = word_tokenizer(get_task(start.task).texts())
+    policy = new_policy(start.architecture, start.hidden_size, start.layers, tokenizer, start.seed)
     arguments = quiet_arguments(folder / "trainer", start.seed, start.accelerator)
     trainer = SFTTrainer(
         model=policy,
@@ -127,7 +146,7 @@ def _example(
     tokenizer: PreTrainedTokenizerBase, prompt: str, completion: str
 ) -> dict[str, list[int]]:
     """Token ids with a mask: the loss counts the completion alone."""
-    head = encode(tokenizer, prompt)
+    head = prompt_tokens(tokenizer, prompt)
     tail = [*encode(tokenizer, completion), tokenizer.eos_token_id]
     return {
         "input_ids": head + tail,

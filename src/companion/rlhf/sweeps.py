@@ -6,6 +6,7 @@ each process calls ``run``, the first one keeps the record.
 
 import contextlib
 import importlib.util
+import json
 import math
 import os
 import queue
@@ -25,7 +26,7 @@ from joblib.externals import loky
 from tqdm.auto import tqdm
 
 from companion.errors import CompanionError
-from companion.rlhf.experiment import Experiment, RewardModel, Spec, Start
+from companion.rlhf.experiment import OWN_TRAINERS, Experiment, RewardModel, Spec, Start
 from companion.rlhf.records import (
     CorruptRecord,
     Record,
@@ -64,7 +65,12 @@ class SweepFailed(CompanionError):
         self.failures, self.records = failures, records
 
 
-def run(experiment: Experiment, root: Path | str = "runs", progress: bool = False) -> Record:
+def run(
+    experiment: Experiment,
+    root: Path | str = "runs",
+    progress: bool = False,
+    shelf: Path | None = None,
+) -> Record:
     """The record of an experiment below ``root``; trains it unless it is there and whole.
 
     A run that was interrupted goes on from its last checkpoint (``checkpoint_every``); without one
@@ -77,6 +83,8 @@ def run(experiment: Experiment, root: Path | str = "runs", progress: bool = Fals
         experiment: what to run.
         root: folder of the records.
         progress: show a bar of training steps, for the supervised start, too.
+        shelf: folder that gets the trained policy under the experiment's id, for comparisons that
+            need the weights; the record does not hold them.
 
     Raises:
         CompanionError: if ``root`` cannot be written, or the machine lacks what the run needs.
@@ -86,8 +94,10 @@ def run(experiment: Experiment, root: Path | str = "runs", progress: bool = Fals
     path = root / experiment.id
     with _locked(root / f".{experiment.id}.lock"):
         if _agree(lambda: _unless_corrupt(path, _finished) is None):
-            _train_into(experiment, root, path, progress)
-    return read_record(path)
+            _train_into(experiment, root, path, progress, shelf)
+    record = read_record(path)
+    _tell_versions([record])
+    return record
 
 
 def sweep(
@@ -97,6 +107,7 @@ def sweep(
     progress: bool = True,
     backend: Literal["processes", "ray"] = "processes",
     gpus_per_run: float = 0,
+    made: Callable[[Record], object] | None = None,
 ) -> list[Record]:
     """Records of many experiments, in their order; missing ones are trained in parallel.
 
@@ -109,6 +120,7 @@ def sweep(
         backend: ``processes`` of this machine (joblib), or the tasks of a running ``ray`` cluster,
             which starts a run again elsewhere when its node dies.
         gpus_per_run: GPUs that ``ray`` reserves for each run.
+        made: gets the record of each run that was not there before, when all have ended.
 
     Raises:
         SweepFailed: if runs failed or their processes were killed, after all others have ended.
@@ -120,6 +132,7 @@ def sweep(
     ordered = list(experiments)
     wanted = {e.id: e for e in ordered}
     found = {id: _or_corrupt(_finished, root / id) for id in wanted}
+    _tell_versions(record for record in found.values() if record)
     missing = {id: e for id, e in wanted.items() if found[id] is None}
     for experiment in missing.values():
         _check_machine(experiment)
@@ -131,7 +144,10 @@ def sweep(
         left = {id: e for id, e in missing.items() if id not in failures}
         reasons = parallel([partial(run, e, root) for e in left.values()], unit="run")
     failures |= {id: reason for id, reason in zip(left, reasons, strict=True) if reason}
-    found |= {id: read_record(root / id) for id in left if id not in failures}
+    found |= (new := {id: read_record(root / id) for id in left if id not in failures})
+    if made:
+        for trained in new.values():
+            made(trained)
     records = [record for e in ordered if (record := found[e.id]) is not None]
     if failures:
         raise SweepFailed(failures, records, len(wanted))
@@ -159,7 +175,7 @@ def prepare_start(start: Start, root: Path | str, progress: bool = False) -> Pat
 
         train_start(start, folder, progress)
 
-    return _prepare(start, Path(root) / "starts", train, offline=start.model is None)
+    return _prepare(start, Path(root) / "starts", train, start.model)
 
 
 def prepare_reward_model(model: RewardModel, root: Path | str, progress: bool = False) -> Path:
@@ -170,10 +186,12 @@ def prepare_reward_model(model: RewardModel, root: Path | str, progress: bool = 
 
         train_reward_model(model, folder, progress)
 
-    return _prepare(model, Path(root) / "reward_models", train, offline=True)
+    return _prepare(model, Path(root) / "reward_models", train, model.model)
 
 
-def _prepare(spec: Spec, shelf: Path, train: Callable[[Path], None], offline: bool) -> Path:
+def _prepare(
+    spec: Spec, shelf: Path, train: Callable[[Path], None], pretrained: str | None
+) -> Path:
     from companion.rlhf.policies import quiet
 
     final, part = shelf / spec.id, shelf / f"{spec.id}.part"
@@ -181,7 +199,7 @@ def _prepare(spec: Spec, shelf: Path, train: Callable[[Path], None], offline: bo
     with _locked(shelf / f".{spec.id}.lock"):
         if _agree(lambda: not _unless_corrupt(final, _prepared, spec)):
             _first(partial(_fresh, part))
-            with quiet(offline=offline, threads=1):
+            with quiet(offline=pretrained is None, threads=None if pretrained else 1):
                 train(part)
             _first(lambda: (part / _SPEC).write_text(_spec_text(spec)))
             _first(partial(close_record, part, final))
@@ -223,7 +241,9 @@ def _preparations(experiment: Experiment, root: Path) -> dict[Path, Job]:
     return jobs
 
 
-def _train_into(experiment: Experiment, root: Path, path: Path, progress: bool) -> None:
+def _train_into(
+    experiment: Experiment, root: Path, path: Path, progress: bool, shelf: Path | None
+) -> None:
     from companion.rlhf.policies import quiet
     from companion.rlhf.training import checkpoint_step, train, whole_checkpoint
 
@@ -239,9 +259,9 @@ def _train_into(experiment: Experiment, root: Path, path: Path, progress: bool) 
         diverged_at = train(experiment, start, reward_model, part, progress, checkpoint)
         _wait()
         if _rank() == 0:
-            device = _measure(experiment, start, part, diverged_at is not None, progress)
+            diverged = diverged_at is not None
             facts = {
-                "device": device,
+                **_measure(experiment, start, part, diverged, progress, shelf),
                 **({"fence": fence()} if (fence := get_task(experiment.task).fence) else {}),
                 "processes": _processes(),
                 "resumed_at": checkpoint and checkpoint_step(checkpoint),
@@ -255,27 +275,42 @@ def _train_into(experiment: Experiment, root: Path, path: Path, progress: bool) 
 
 
 def _measure(
-    experiment: Experiment, start: Path, part: Path, diverged: bool, progress: bool
-) -> str:
-    """Write the exact distribution and drop what the record does not keep.
+    experiment: Experiment,
+    start: Path,
+    part: Path,
+    diverged: bool,
+    progress: bool,
+    shelf: Path | None,
+) -> dict[str, Any]:
+    """Write what the record keeps of the policies and drop the rest; returns where they ran.
 
-    A policy that diverged has no probabilities, whatever overflowing weights compute.
+    A policy that diverged has no probabilities, whatever overflowing weights compute, and is not
+    sampled.
     """
     from companion.rlhf.hardware import pick_hardware
+    from companion.rlhf.measurement import distribution_table, sample_table
     from companion.rlhf.policies import load
-    from companion.rlhf.scoring import distribution_table
+    from companion.rlhf.weights import ORIGIN
 
     hardware = pick_hardware(experiment.accelerator)
     before, tokenizer = load(start, hardware.device)
     after, _ = load(part / "policy", hardware.device)
-    table = distribution_table(experiment.task, tokenizer, before, after, progress)
+    table = distribution_table(experiment, tokenizer, before, after, progress)
     if diverged:
         table["logprob"] = math.nan
     table.to_parquet(part / "distribution.parquet", index=False)
+    if experiment.samples and not diverged:
+        drawn = sample_table(experiment, tokenizer, after)
+        drawn.to_parquet(part / "samples.parquet", index=False)
     shutil.rmtree(part / "trainer", ignore_errors=True)
+    if shelf is not None:
+        shutil.copytree(part / "policy", shelf / experiment.id, dirs_exist_ok=True)
     if not experiment.keep_policy:
         shutil.rmtree(part / "policy")
-    return hardware.description
+    facts: dict[str, Any] = {"device": hardware.description}
+    if (start / ORIGIN).is_file():
+        facts["weights"] = json.loads((start / ORIGIN).read_text())
+    return facts
 
 
 def _part_folder(experiment: Experiment, part: Path, checkpoint: Path | None) -> None:
@@ -306,7 +341,7 @@ def _unless_corrupt(path: Path, question: Callable[..., T], *arguments: Any) -> 
 
 
 def _finished(path: Path) -> Record | None:
-    """The record at ``path``, if there is one, with a line if another version made it.
+    """The record at ``path``, if there is one.
 
     Raises:
         CorruptRecord: if it is not whole.
@@ -316,9 +351,15 @@ def _finished(path: Path) -> Record | None:
     record = read_record(path)
     if record.experiment.id != path.name:
         raise CorruptRecord(f"{path}: holds another experiment, {record.experiment.id}")
-    if record.provenance["source_sha256"] != source_digest():
-        print(f"{path}: made by another version of the laboratory", file=sys.stderr)
     return record
+
+
+def _tell_versions(records: Iterable[Record]) -> None:
+    """One line if another version made some of the records."""
+    others = [r.path for r in records if r.provenance["source_sha256"] != source_digest()]
+    if others and _rank() == 0:
+        more = f" and {len(others) - 1} more" if len(others) > 1 else ""
+        print(f"{others[0]}{more}: made by another version of the laboratory", file=sys.stderr)
 
 
 def _attempt(task: Job) -> str:
@@ -448,8 +489,8 @@ def _on_ray(tasks: Sequence[Job], unit: str, gpus: float, progress: bool) -> lis
 def _check_machine(experiment: Experiment) -> None:
     if experiment.vllm and importlib.util.find_spec("vllm") is None:
         raise CompanionError(_MISSING.format("vllm"))
-    if experiment.trainer == "exact" and _processes() > 1:
-        raise CompanionError("trainer: 'exact' runs on one process")
+    if experiment.trainer in OWN_TRAINERS and _processes() > 1:
+        raise CompanionError(f"trainer: {experiment.trainer!r} runs on one process")
     if experiment.gate_rate and _processes() > 1:
         raise CompanionError("gate_rate: a learned gate runs on one process")
 

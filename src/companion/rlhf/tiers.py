@@ -1,14 +1,16 @@
 """Sizes at which the same tasks and the same code run: typed presets.
 
 ``tiny``: a laptop's CPU, policies made from config, live in every build of the book.
-``colab``: one small GPU and a model of a hub.
-``gpu``: one large GPU, policies made from config, nothing downloaded.
+``small``: SmolLM2-135M-Instruct, on a laptop in minutes, on a GPU in seconds a run.
+``large``: a model of a hub on one large GPU; name another with ``model``.
 ``cluster``: ``accelerate launch`` with a configuration from ``rlhf/accelerate``.
 """
 
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
+
+SMOLLM2 = "HuggingFaceTB/SmolLM2-135M-Instruct"  # Apache-2.0
 
 
 class Scale(BaseModel):
@@ -22,6 +24,9 @@ class Scale(BaseModel):
         steps, batch_size, group_size: reinforcement learning; completions a step and a prompt.
         learning_rate, adam_beta2, max_new_tokens: of reinforcement learning.
         beta: weight of KL(policy ‖ start).
+        measured_prompts: prompts of each split that the policy is measured on, at equal steps
+            (0: all).
+        samples: completions of each of them that are drawn, labelled and kept.
         checkpoint_every: steps between checkpoints that an interrupted run resumes from (0: none).
         vllm: generate with vLLM.
     """
@@ -43,35 +48,41 @@ class Scale(BaseModel):
     adam_beta2: float = Field(default=0.999, gt=0, lt=1)
     max_new_tokens: int = Field(default=8, ge=1)
     beta: float = Field(default=0.0, ge=0, allow_inf_nan=False)
+    measured_prompts: int = Field(default=0, ge=0)
+    samples: int = Field(default=0, ge=0)
     checkpoint_every: int = Field(default=0, ge=0)
     vllm: bool = False
 
 
 TIERS: dict[str, Scale] = {
     "tiny": Scale(),
-    "colab": Scale(
-        model="Qwen/Qwen2.5-0.5B-Instruct",
+    "small": Scale(
+        model=SMOLLM2,
         accelerator="auto",
-        sft_steps=80,
-        sft_batch_size=16,
+        sft_steps=60,
+        sft_batch_size=12,
+        sft_learning_rate=5e-5,
+        steps=20,
+        batch_size=32,
+        group_size=8,
+        learning_rate=5e-6,
+        max_new_tokens=32,
+        measured_prompts=8,
+        samples=8,
+    ),
+    "large": Scale(
+        model="Qwen/Qwen2.5-7B-Instruct",
+        accelerator="auto",
+        sft_steps=60,
+        sft_batch_size=12,
         sft_learning_rate=1e-5,
-        steps=150,
+        steps=40,
         batch_size=64,
         group_size=8,
         learning_rate=2e-6,
-        max_new_tokens=24,
-        checkpoint_every=25,
-    ),
-    "gpu": Scale(
-        hidden_size=512,
-        layers=8,
-        accelerator="auto",
-        sft_steps=1000,
-        sft_batch_size=256,
-        sft_learning_rate=5e-4,
-        steps=300,
-        learning_rate=3e-5,
-        checkpoint_every=100,
+        max_new_tokens=32,
+        measured_prompts=32,
+        samples=16,
     ),
     # The paper's Appendix D where it speaks of the text policy: 8 samples a prompt, temperature 1,
     # KL weight 0.001 (estimator k3), learning rate 1e-6, Adam (0.9, 0.95), bfloat16, ZeRO stage 3,

@@ -1,15 +1,12 @@
 """Reinforcement learning from a supervised start: trl's trainers and the exact gradient."""
 
 import json
-import math
 import os
 import sys
-import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from datasets import Dataset
 from torch.utils.data import Sampler
@@ -26,7 +23,10 @@ from trl import GRPOConfig, GRPOTrainer, RLOOConfig, RLOOTrainer
 from companion.errors import CompanionError
 from companion.rlhf.experiment import Experiment
 from companion.rlhf.hardware import pick_hardware
-from companion.rlhf.policies import load
+from companion.rlhf.monitor import Diverged, Monitor, whole_lines
+from companion.rlhf.optimizers import descend, optimizer_of
+from companion.rlhf.policies import load, prompt_tokens
+from companion.rlhf.policy_gradient import train_by_policy_gradient
 from companion.rlhf.records import (
     CHECKSUMS,
     CorruptRecord,
@@ -37,97 +37,11 @@ from companion.rlhf.records import (
 )
 from companion.rlhf.reward_models import LearnedReward
 from companion.rlhf.rewards import GATE, Rewards
-from companion.rlhf.scoring import Scorer, slow_bar
+from companion.rlhf.scoring import Scorer
 from companion.rlhf.sft import finite, per_process, quiet_arguments
 from companion.rlhf.tasks import get_task
 
 _STD_FLOOR = 1e-4  # what trl adds to the standard deviation it divides by
-_SHARDED = ("ACCELERATE_USE_DEEPSPEED", "ACCELERATE_USE_FSDP")  # no process holds the policy
-_MAX_GRADIENT = 1.0  # trl's default clipping
-
-
-class Diverged(Exception):
-    """The policy's probabilities are no numbers any more."""
-
-    def __init__(self, step: int) -> None:
-        super().__init__(f"diverged at step {step}")
-        self.step = step
-
-
-class Monitor:
-    """Measures exact behaviour masses on the training prompts and writes metrics as they come."""
-
-    def __init__(
-        self, experiment: Experiment, tokenizer: PreTrainedTokenizerBase, path: Path, bar: tqdm
-    ) -> None:
-        task = get_task(experiment.task)
-        prompts = experiment.prompts
-        completions = [task.completions(p) for p in prompts]
-        self.scorer = Scorer(tokenizer, prompts, completions)
-        asked = zip(slow_bar(prompts, "labels", not bar.disable), completions, strict=True)
-        self._labels = [task.behaviours([p] * len(cs), cs) for p, cs in asked]
-        self._names = task.labels
-        self._path = path
-        self._bar = bar
-        self.step = 0
-        self._main = int(os.environ.get("RANK", "0")) == 0
-        self._whole = not any(os.environ.get(name) == "true" for name in _SHARDED)
-        self._began = time.monotonic()
-
-    def write(self, step: int, policy: PreTrainedModel, metrics: dict[str, float]) -> None:
-        """Append one line: step, seconds, exact masses of the labels, and other metrics.
-
-        Raises:
-            Diverged: if a mass or the loss is not a finite number; the line is written all the
-                same.
-        """
-        self._bar.update(step - self.step)
-        self.step = step
-        if not self._main:
-            return
-        line = {"step": step, "seconds": round(time.monotonic() - self._began, 3), **metrics}
-        if self._whole:
-            line |= self._masses(policy)
-        with self._path.open("a") as file:
-            file.write(json.dumps(line) + "\n")
-        vital = [value for name, value in line.items() if name.startswith("mass/")]
-        if not np.isfinite([*vital, line.get("loss", 0.0)]).all():
-            raise Diverged(step)
-
-    def resume(self, step: int) -> None:
-        """Forget what was measured after the checkpoint at ``step``."""
-        kept = [line for line in whole_lines(self._path) if line["step"] <= step]
-        part = self._path.with_suffix(".part")
-        part.write_text("".join(json.dumps(line) + "\n" for line in kept))
-        os.replace(part, self._path)
-        self._bar.update(step)
-        self.step = step
-
-    def _masses(self, policy: PreTrainedModel) -> dict[str, float]:
-        if not finite(policy):
-            return {f"mass/{name}": math.nan for name in (*self._names, "outside")}
-        with torch.no_grad():
-            log_probabilities = self.scorer.log_probabilities(policy)
-        masses = dict.fromkeys(self._names, 0.0)
-        for labels, lps in zip(self._labels, log_probabilities, strict=True):
-            for label, p in zip(labels, lps.exp().tolist(), strict=True):
-                masses[label] += p / len(log_probabilities)
-        outside = float(np.maximum(0.0, 1 - sum(masses.values())))  # NaN stays NaN
-        return {**{f"mass/{k}": v for k, v in masses.items()}, "mass/outside": outside}
-
-
-def whole_lines(metrics: Path) -> list[dict[str, Any]]:
-    """The measurements of a file up to the first line that a full disk or a kill cut short."""
-    lines: list[dict[str, Any]] = []
-    for text in metrics.read_text().splitlines() if metrics.is_file() else ():
-        try:
-            line = json.loads(text)
-        except ValueError:
-            break
-        if not isinstance(line, dict) or "step" not in line:
-            break
-        lines.append(line)
-    return lines
 
 
 def train(
@@ -146,18 +60,19 @@ def train(
     Returns:
         The step at which the run diverged and was ended, if it did.
     """
-    exact = experiment.trainer == "exact"
-    device = pick_hardware(experiment.accelerator).device if exact else "cpu"
+    ours = {"exact": _train_exactly, "policy_gradient": train_by_policy_gradient}
+    own = ours.get(experiment.trainer)
+    device = pick_hardware(experiment.accelerator).device if own else "cpu"
     policy, tokenizer = load(start, device)  # trl moves its policy itself
-    rewards = Rewards(experiment, LearnedReward(reward_model) if reward_model else None)
+    rewards = Rewards(experiment, LearnedReward(reward_model, device) if reward_model else None)
     set_seed(experiment.seed)
     with tqdm(
         desc=experiment.trainer, total=experiment.steps, unit="step", disable=not progress
     ) as bar:
         monitor = Monitor(experiment, tokenizer, folder / "metrics.jsonl", bar)
         try:
-            if exact:
-                _train_exactly(experiment, policy, rewards, monitor)
+            if own:
+                own(experiment, policy, tokenizer, rewards, monitor)
             else:
                 _train_by_sampling(
                     experiment, policy, tokenizer, rewards, monitor, folder, checkpoint
@@ -266,10 +181,11 @@ def sampling_trainer(
             "save_steps": experiment.checkpoint_every,
             "save_total_limit": 1,
         }
+    asked = {str(tokenizer.decode(prompt_tokens(tokenizer, p))): p for p in experiment.prompts}
     rest: dict[str, Any] = {
         "model": policy,
-        "reward_funcs": rewards.functions(),
-        "train_dataset": Dataset.from_dict({"prompt": list(experiment.prompts)}),
+        "reward_funcs": rewards.functions(asked),
+        "train_dataset": Dataset.from_dict({"prompt": list(asked)}),
         "processing_class": tokenizer,
         "callbacks": list(callbacks),
     }
@@ -352,6 +268,7 @@ _KEPT = {"loss", "grad_norm", "reward", "reward_std", "kl", "entropy", "frac_rew
 def _train_exactly(
     experiment: Experiment,
     policy: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
     rewards: Rewards,
     monitor: Monitor,
 ) -> None:
@@ -360,17 +277,16 @@ def _train_exactly(
     What lies outside the grammar counts as one event of reward 0.
     """
     prompts = experiment.prompts
-    scores = rewards.table(prompts, [get_task(experiment.task).completions(p) for p in prompts])
-    scores = scores.to(policy.device)
+    completions = [get_task(experiment.task).completions(p) for p in prompts]
+    scorer = Scorer.of_texts(tokenizer, prompts, completions)
+    scores = rewards.table(prompts, completions).to(policy.device)
     weights = torch.tensor(list(rewards.weights.values())).to(scores)
     with torch.no_grad():
-        base = torch.stack(monitor.scorer.log_probabilities(policy))
-    family: Any = {"adam": torch.optim.Adam, "sgd": torch.optim.SGD}[experiment.optimizer]
-    options = {"betas": (0.9, experiment.adam_beta2)} if experiment.optimizer == "adam" else {}
-    optimizer = family(policy.parameters(), lr=experiment.learning_rate, **options)
+        base = torch.stack(scorer.log_probabilities(policy))
+    optimizer = optimizer_of(experiment, policy)
     policy.eval()
     for step in range(experiment.steps + 1):
-        logp = torch.stack(monitor.scorer.log_probabilities(policy))
+        logp = torch.stack(scorer.log_probabilities(policy))
         routed = rewards.route_table(prompts).to(scores)[:, :, None] * scores
         divergence = exact_kl(logp, base)
         if step % experiment.eval_every == 0 or step == experiment.steps:
@@ -385,10 +301,7 @@ def _train_exactly(
         loss = (experiment.beta * divergence - expected(logp, worth)).mean()
         if not torch.isfinite(loss):
             raise Diverged(step)
-        optimizer.zero_grad()
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(policy.parameters(), _MAX_GRADIENT)
-        optimizer.step()
+        descend(policy, optimizer, loss)
         rewards.observe_means(prompts, expected(logp.detach(), scores))
 
 

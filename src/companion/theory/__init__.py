@@ -9,6 +9,8 @@ from companion.theory.bellman import (
 from companion.theory.breakpoints import PolicyBreakpoints, policy_breakpoints
 from companion.theory.geometry import deterministic_policies, occupancy
 from companion.theory.mdp import FiniteMDP, effective_reward
+from companion.theory.mixing import mixing_coefficient
+from companion.theory.normalised import collapse_threshold
 from companion.theory.policies import (
     greedy_policy,
     optimal_actions,
@@ -16,6 +18,7 @@ from companion.theory.policies import (
     total_variation,
     uniform_policy,
 )
+from companion.theory.shaping import shaping_norm
 from companion.theory.stability import StabilityRadius, stability_radius
 from companion.theory.token_tree import TokenTree
 
@@ -24,15 +27,18 @@ __all__ = [
     "PolicyBreakpoints",
     "StabilityRadius",
     "TokenTree",
+    "collapse_threshold",
     "deterministic_policies",
     "effective_reward",
     "evaluate_policy",
     "greedy_policy",
     "inverse_bellman",
+    "mixing_coefficient",
     "occupancy",
     "optimal_actions",
     "optimal_q",
     "policy_breakpoints",
+    "shaping_norm",
     "soft_optimal_q",
     "softmax_policy",
     "stability_radius",

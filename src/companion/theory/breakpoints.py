@@ -7,16 +7,20 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from companion.theory._checks import (
+    LARGEST,
     Array,
+    bounded,
+    floats,
     fractions,
     indicator,
-    is_exact,
     positive,
     real_array,
+    shown,
     to_fraction,
 )
-from companion.theory.bellman import discounted_sums
-from companion.theory.mdp import FiniteMDP
+from companion.theory.evaluation import PolicySystem
+from companion.theory.mdp import FiniteMDP, require_mdp
+from companion.theory.rational import solve_policy
 
 MAX_POLICY_STEPS = 1000
 
@@ -45,13 +49,16 @@ class PolicyBreakpoints:
 
 
 class _Line(NamedTuple):
-    """Under one policy: values V_R + εV_D, advantages A_R + εA_D, and the advantages at ε."""
+    """Under one policy: values V_R + εV_D and advantages A_R + εA_D, none of them rounding alone.
+
+    tie: (S, A, 2), where ε is within tie[0] + |ε| tie[1] of −A_R/A_D the advantage counts as zero.
+    """
 
     choice: NDArray[np.intp]
     values: Array  # (S, 2)
-    advantages: Array  # (S, A, 2)
-    at: Array  # (S, A), zero where tied
-    slope: Array  # (S, A), zero where parallel
+    start: Array  # A_R, (S, A), zero where only rounding
+    slope: Array  # A_D, (S, A), zero where parallel
+    tie: Array
 
 
 def policy_breakpoints(
@@ -62,28 +69,31 @@ def policy_breakpoints(
     Parametric policy iteration. At ε, policy iteration with lexicographic comparison (first
     Q_R+εD, then its derivative Q_D) finds a policy that stays optimal just right of ε: it is
     policy iteration for R + (ε + δ)D with an infinitesimal δ, so it ends. Its advantages are
-    linear in ε, and the first that reaches zero is the next breakpoint. Directions that keep a
-    tie tied leave it in `optimal`; several states may change at one ε.
+    linear in ε, A_R + εA_D, and the first −A_R/A_D to come is the next breakpoint: it owes its
+    digits to that policy alone, not to the interval. Directions that keep a tie tied leave it in
+    `optimal`; several states may change at one ε.
 
-    direction: (S, A), D. For an exact MDP all of it is rational, and exact. In floats two numbers
-    count as equal within `rtol` times the largest |Q|, so breakpoints closer than that over
-    |slope difference| become one; where that matters, give the rewards as Fractions.
+    direction: (S, A), D. For an exact MDP all of it is rational, and exact. In floats an A_R or A_D
+    counts as zero within `rtol` times max|R| + span(V_R)/2 or the same of D, so breakpoints closer
+    to each other (or to zero) than that over A_D become one; where that matters, give the rewards
+    as Fractions. Raises ArithmeticError where rounding makes policies go round in circles.
     """
+    require_mdp(mdp)
     ray = _Ray(mdp, direction, positive("rtol", rtol))
     low, high = _interval(interval, exact=mdp.exact)
     line = ray.just_right_of(low, np.zeros(mdp.n_states, dtype=np.intp))
-    epsilons = [low] if ((line.at == 0) & (line.slope < 0)).any() else []
+    epsilons = [low] if ((ray.sign(line, low) == 0) & (line.slope < 0)).any() else []
     edges, lines = [low], [line]
-    while ((ray.at(line, high) > 0) & (line.slope > 0)).any():
-        crossing = ray.next_crossing(line, edges[-1])
+    while ((ray.sign(line, high) > 0) & (line.slope > 0)).any():
+        crossing = ray.next_crossing(line)
         line = ray.just_right_of(crossing, line.choice)
         edges.append(crossing)
         epsilons.append(crossing)
         lines.append(line)
-    if ((ray.at(line, high) == 0) & (line.slope > 0)).any():
+    if ((ray.sign(line, high) == 0) & (line.slope > 0)).any():
         epsilons.append(high)
     edges.append(high)
-    optimal = np.array([ray.optimal(line) for line in lines])
+    optimal = np.array([(line.start == 0) & (line.slope == 0) for line in lines])
     first = optimal.argmax(axis=2)[:, :, None] == np.arange(mdp.n_actions)
     values = np.array([line.values for line in lines])
     dtype = object if mdp.exact else np.float64
@@ -106,21 +116,24 @@ class _Ray:
             raise ValueError(f"direction must have shape {mdp.rewards.shape}, got {slope.shape}")
         if mdp.exact:
             slope = fractions("direction", slope)
-        elif is_exact(slope):
-            slope = slope.astype(np.float64)
+        else:
+            slope = floats("direction", slope)
+            bounded("direction", np.abs(slope).max(), (1 - mdp.discount) * LARGEST)
         self.mdp = mdp
         self.rewards = np.stack([mdp.rewards, slope], axis=2)
-        self.rtol = 0 if mdp.exact else rtol
+        self.rtol = rtol
 
     def just_right_of(self, epsilon: Any, choice: NDArray[np.intp]) -> _Line:
         """The line of a policy that is optimal at ε and on an interval to the right of it."""
         states = np.arange(self.mdp.n_states)
         for _ in range(MAX_POLICY_STEPS):
-            line = self._line(epsilon, choice)
-            best = _lexicographic_argmax(line.at, line.slope)
-            better = (line.at[states, best] > 0) | (
-                (line.at[states, best] == 0) & (line.slope[states, best] > 0)
-            )
+            line = self._line(choice)
+            sign = self.sign(line, epsilon)
+            with np.errstate(over="ignore"):
+                at = np.where(sign == 0, 0 * line.start, line.start + epsilon * line.slope)
+            best = _lexicographic_argmax(at, line.slope)
+            tied = (sign[states, best] == 0) & (line.slope[states, best] > 0)
+            better = (sign[states, best] > 0) | tied
             if not better.any():
                 return line
             choice = np.where(better, best, choice)
@@ -128,45 +141,52 @@ class _Ray:
             f"policies tie to within rounding near epsilon = {epsilon}; give exact rewards"
         )
 
-    def at(self, line: _Line, epsilon: Any) -> Array:
-        """The advantages of a line's policy at ε, (S, A)."""
-        return self._at(line.advantages, epsilon, line.values)
+    def sign(self, line: _Line, epsilon: Any) -> NDArray[np.intp]:
+        """The sign of each advantage at ε, (S, A), zero where only rounding tells it."""
+        moving = line.slope != 0
+        root, slope = self._roots(line), np.sign(line.slope).astype(np.intp)
+        with np.errstate(over="ignore"):
+            past = np.sign(epsilon - root).astype(np.intp)
+            past[np.abs(epsilon - root) <= line.tie[..., 0] + abs(epsilon) * line.tie[..., 1]] = 0
+        return np.where(moving, past * slope, np.sign(line.start).astype(np.intp))
 
-    def next_crossing(self, line: _Line, epsilon: Any) -> Any:
-        """The first ε' > ε at which another action catches up; there must be one."""
-        catching = line.slope > 0
-        return epsilon + (-line.at[catching] / line.slope[catching]).min()
+    def next_crossing(self, line: _Line) -> Any:
+        """The ε at which the first other action catches up; there must be one."""
+        return self._roots(line)[line.slope > 0].min()
 
-    def optimal(self, line: _Line) -> NDArray[np.bool_]:
-        """The optimal actions on the whole segment: tied, and moving in parallel."""
-        return (line.at == 0) & (line.slope == 0)
+    def _roots(self, line: _Line) -> Array:
+        """−A_R/A_D, (S, A); what parallel actions get means nothing."""
+        with np.errstate(over="ignore"):
+            return -line.start / np.where(line.slope == 0, 1 + 0 * line.slope, line.slope)
 
-    def _line(self, epsilon: Any, choice: NDArray[np.intp]) -> _Line:
+    def _line(self, choice: NDArray[np.intp]) -> _Line:
         mdp = self.mdp
         states = np.arange(mdp.n_states)
-        policy = indicator(choice[:, None] == np.arange(mdp.n_actions), exact=mdp.exact)
-        values = discounted_sums(mdp, policy, self.rewards[states, choice])
+        earned = self.rewards[states, choice]
+        if mdp.exact:
+            policy = indicator(choice[:, None] == np.arange(mdp.n_actions), exact=True)
+            values = solve_policy(mdp, policy, earned)
+        else:
+            system = PolicySystem(mdp, choice)
+            values = np.stack([system.values(column) for column in earned.T], axis=1)
         after = np.stack([mdp.next_values(values[:, 0]), mdp.next_values(values[:, 1])], axis=2)
-        advantages = self.rewards + mdp.discount * after - values[:, None, :]
-        # Zero by definition; in floats only up to rounding.
-        advantages[states, choice] = 0 * advantages[0, 0]
-        slope = self._snap(advantages[..., 1], self._sizes(values)[1])
-        return _Line(choice, values, advantages, self._at(advantages, epsilon, values), slope)
-
-    def _at(self, advantages: Array, epsilon: Any, values: Array) -> Array:
-        sizes = self._sizes(values)
-        there = advantages[..., 0] + epsilon * advantages[..., 1]
-        return self._snap(there, sizes[0] + abs(epsilon) * sizes[1])
-
-    def _sizes(self, values: Array) -> Array:
-        """The largest |Q_R| and |Q_D|, or a little more."""
-        return np.abs(self.rewards).max(axis=(0, 1)) + np.abs(values).max(axis=0)
-
-    def _snap(self, advantages: Array, size: Any) -> Array:
-        """Advantages with those that are rounding errors of numbers up to `size` set to zero."""
-        if self.mdp.exact:
-            return advantages
-        return np.where(np.abs(advantages) <= self.rtol * size, 0.0, advantages)
+        q = self.rewards + mdp.discount * after
+        own = q[states, choice]
+        advantages = q - own[:, None, :]
+        if mdp.exact:
+            start, slope = advantages[..., 0], advantages[..., 1]
+            return _Line(choice, values, start, slope, tie=0 * advantages)
+        # (1 − γ) times the constant that the values lack is what their equation leaves over.
+        left = own - values
+        constant = (left.min(axis=0) + left.max(axis=0)) / 2 / (1 - mdp.discount)
+        sizes = np.abs(self.rewards).max(axis=(0, 1)) + np.abs(values).max(axis=0)
+        with np.errstate(over="ignore"):
+            noise = self.rtol * sizes
+        advantages = np.where(np.abs(advantages) <= noise, 0.0, advantages)
+        start, slope = advantages[..., 0], advantages[..., 1]
+        with np.errstate(over="ignore"):
+            tie = noise / np.where(slope == 0, 1.0, np.abs(slope))[..., None]
+        return _Line(choice, values + constant, start, slope, tie)
 
 
 def _lexicographic_argmax(first: Array, second: Array) -> NDArray[np.intp]:
@@ -177,9 +197,12 @@ def _lexicographic_argmax(first: Array, second: Array) -> NDArray[np.intp]:
 
 def _interval(interval: tuple[Any, Any], *, exact: bool) -> tuple[Any, Any]:
     try:
-        low, high = (to_fraction("interval", end) for end in interval)
+        ends = [to_fraction("interval", end) for end in interval]
     except TypeError:
-        raise ValueError(f"interval must be a pair of numbers, got {interval!r}") from None
+        ends = []
+    if len(ends) != 2:
+        raise ValueError(f"interval must be a pair of numbers, got {shown(interval)}")
+    low, high = ends if exact else floats("interval", np.array(ends)).tolist()
     if not low < high:
-        raise ValueError(f"interval must satisfy low < high, got {interval!r}")
-    return (low, high) if exact else (float(low), float(high))
+        raise ValueError(f"interval must satisfy low < high, got {shown(interval)}")
+    return low, high

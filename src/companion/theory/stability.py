@@ -7,10 +7,11 @@ import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
-from companion.theory._checks import Array, fractions, indicator, positive
-from companion.theory.bellman import discounted_sums, optimal_q
-from companion.theory.mdp import FiniteMDP
-from companion.theory.token_tree import TokenTree
+from companion.theory._checks import Array, fractions, indicator, plain, positive
+from companion.theory.bellman import discounted_sums, error_bound, optimal_q
+from companion.theory.evaluation import UNIT_ROUNDOFF
+from companion.theory.mdp import FiniteMDP, require_mdp
+from companion.theory.token_tree import TokenTree, as_levels
 
 # Above this many cells of a densified (S·A, S) matrix the exact radius is not computed.
 EXACT_CELLS = 50_000_000
@@ -46,8 +47,8 @@ def stability_radius(
     or for a tree a list of levels, such as `tree.terminal()`. The norm is the sup norm over
     them; the policy must stay the same in *every* state, reachable or not. At a tie that some
     permitted perturbation breaks, the radius is 0 (as in an absorbing state whose actions are
-    all alike: leave its rewards out of `perturbed`). In floats a gap of at most 2·tol counts as
-    a tie.
+    all alike: leave its rewards out of `perturbed`). In floats a gap of at most 2 (tol + ρ) counts
+    as a tie, where ρ is the rounding in `optimal_q`, and 2 H u max|Q| in a tree of depth H.
 
     guaranteed = (1 − γ)Δ/2, from Prop 2.4 (Q moves by at most ‖ΔR‖/(1 − γ)); in a tree of depth H,
     where Q moves by at most ‖ΔR‖ Σ_{t<H} γ^t, it is Δ/(2 Σ_{t<H} γ^t).
@@ -62,9 +63,10 @@ def stability_radius(
     One step: Δ/2.
     """
     if isinstance(mdp, TokenTree):
-        return _tree_radius(mdp, perturbed, 2 * positive("tol", tol))
+        return _tree_radius(mdp, perturbed, positive("tol", tol))
+    require_mdp(mdp)
     q = optimal_q(mdp, positive("tol", tol))
-    tie = 0 if mdp.exact else 2 * tol
+    tie = 2 * error_bound(mdp, q, float(tol))
     gaps, best = action_gaps(q, tie)
     gap = gaps.min() if mdp.n_actions > 1 else np.inf
     guaranteed = (1 - mdp.discount) * gap / 2
@@ -108,7 +110,7 @@ def _exact_radius(
     if radii[state, action] == np.inf:
         return known
     direction = np.zeros(mask.shape)
-    direction[np.arange(states), best] = -np.sign(shift[state, action].astype(np.float64))
+    direction[np.arange(states), best] = -np.sign(shift[state, action]).astype(np.float64)
     direction[state, action] = 1
     return StabilityRadius(
         gap=known.gap,
@@ -119,12 +121,16 @@ def _exact_radius(
     )
 
 
-def _tree_radius(tree: TokenTree, perturbed: Any | None, tie: float) -> StabilityRadius:
+def _tree_radius(tree: TokenTree, perturbed: Any | None, tol: float) -> StabilityRadius:
     """`stability_radius` of a tree: ‖l_sb‖₁ is the discounted number of perturbed rewards on the
     two paths that start with π*(s) and with b and then follow π*.
     """
     levels = tree.optimal_q()
-    tie = 0 if tree.exact else tie
+    if tree.exact:
+        tie = 0.0
+    else:
+        largest = max(float(np.abs(level).max()) for level in levels)
+        tie = 2 * (tol + 2 * tree.depth * UNIT_ROUNDOFF * largest)
     masks = _tree_masks(tree, perturbed)
     gamma, below = tree.discount, None
     gap = radius = np.inf
@@ -170,15 +176,14 @@ def _tree_direction(
 
 def _tree_masks(tree: TokenTree, perturbed: Any | None) -> list[NDArray[np.bool_]]:
     given = [None] * tree.depth if perturbed is None else perturbed
-    if len(given) != tree.depth:
-        raise ValueError(f"perturbed must have {tree.depth} levels, got {len(given)}")
+    given = as_levels("perturbed", given, tree.depth)
     return [_mask(f"perturbed[{t}]", level, tree.shape(t)) for t, level in enumerate(given)]
 
 
 def _mask(name: str, perturbed: Any | None, shape: tuple[int, ...]) -> NDArray[np.bool_]:
     if perturbed is None:
         return np.ones(shape, dtype=bool)
-    mask = np.asarray(perturbed)
+    mask = plain(name, perturbed)
     if mask.dtype != bool or mask.shape != shape:
         raise ValueError(
             f"{name} must be a mask of shape {shape}, got {mask.dtype} of shape {mask.shape}"

@@ -10,12 +10,18 @@ from numpy.typing import NDArray
 
 from companion.theory._checks import (
     Array,
+    bounded,
     discount_factor,
     distributions,
+    feasible,
+    floats,
     fractions,
+    frozen,
     is_exact,
     positive,
     real_array,
+    shown,
+    whole,
 )
 from companion.theory.mdp import FiniteMDP
 from companion.theory.policies import softmax_policy
@@ -40,6 +46,9 @@ class TokenTree:
     end_of_sequence: the token that ends a string at any length; action n, the last one, so that
         A = n + 1. With None all strings have length H and A = n.
 
+    Arrays are copied and read-only: what becomes of the caller's own does not matter. Raises
+    ValueError, naming the argument and its value, for all else.
+
     The prefix (k_0, …, k_{t-1}) of token indices has index Σ_j k_j n^j: the children under one
     action then lie side by side, and every backup runs over contiguous memory.
     """
@@ -51,11 +60,9 @@ class TokenTree:
     end_of_sequence: Hashable | None = "<eos>"
 
     def __post_init__(self) -> None:
-        tokens = tuple(self.vocabulary)
-        if not tokens or len(set(self.actions)) != len(self.actions):
-            raise ValueError(f"vocabulary must hold distinct tokens, got {self.vocabulary!r}")
-        if not isinstance(self.depth, int) or self.depth < 1:
-            raise ValueError(f"depth must be a whole number of at least 1, got {self.depth!r}")
+        object.__setattr__(self, "vocabulary", self._tokens())
+        object.__setattr__(self, "depth", whole("depth", self.depth, 1))
+        feasible("prefixes are", len(self.vocabulary), self.depth - 1, len(self.actions))
         given = self.rewards
         if given is None:
             given = [np.zeros(self.shape(t), order="F") for t in range(self.depth)]
@@ -63,8 +70,9 @@ class TokenTree:
         exact = any(is_exact(level) for level in levels)
         if exact:
             levels = [fractions("rewards", level) for level in levels]
-        object.__setattr__(self, "vocabulary", tokens)
-        object.__setattr__(self, "rewards", tuple(np.asfortranarray(level) for level in levels))
+        else:
+            bounded("rewards", _largest_sum(levels))
+        object.__setattr__(self, "rewards", tuple(frozen(level, order="F") for level in levels))
         gamma = discount_factor(self.discount, exact=exact, one_allowed=True)
         object.__setattr__(self, "discount", gamma)
 
@@ -82,8 +90,10 @@ class TokenTree:
         A completion is the tuple of its tokens, with the end-of-sequence token if it has one.
         """
         tree = cls(vocabulary, depth, None, discount, end_of_sequence)
-        values = np.array([reward(y) for y in tree.completions()])
-        levels = [np.zeros(tree.shape(t), values.dtype, order="F") for t in range(depth)]
+        if not callable(reward):
+            raise ValueError(f"reward must be a function of a completion, got {shown(reward)}")
+        values = real_array("reward", [reward(y) for y in tree.completions()], ndim=1)
+        levels = [np.zeros(tree.shape(t), values.dtype, order="F") for t in range(tree.depth)]
         start = 0
         for level, ends in zip(levels, tree.terminal(), strict=True):
             stop = start + int(ends.sum())
@@ -144,7 +154,9 @@ class TokenTree:
         """
         alpha = positive("temperature", temperature)
         weights = None if reference is None else self._policy("reference", reference)
-        rewards = [level.astype(np.float64, copy=False) for level in self.rewards]
+        rewards = [floats("rewards", level) for level in self.rewards]
+        entropy = self.depth * alpha * len(self.actions)  # or a little less
+        bounded("rewards and entropy", _largest_sum(rewards) + entropy)
 
         def backup(q: Array, level: int, block: slice) -> Array:
             prior = None if weights is None else weights[level][block]
@@ -167,7 +179,8 @@ class TokenTree:
         if reference is None:
             return [softmax_policy(q, temperature) for q in levels]
         prior = self._policy("reference", reference)
-        return [_tilted(p, q, temperature) for p, q in zip(prior, levels, strict=True)]
+        alpha = positive("temperature", temperature)
+        return [_tilted(p, q, alpha) for p, q in zip(prior, levels, strict=True)]
 
     def completion_returns(self) -> Array:
         """Σ_t γ^t R of each completion, shape (C,), in the order of `completions`."""
@@ -186,14 +199,15 @@ class TokenTree:
         one the two differ, because the per-step penalty is discounted, too.
         """
         alpha = positive("temperature", temperature)
-        returns = self.completion_returns().astype(np.float64)
+        returns = floats("returns", self.completion_returns())
         return _tilted(self.completion_probabilities(reference), returns, alpha)
 
     def to_mdp(self) -> FiniteMDP:
         """The tree as a FiniteMDP with sparse transitions; needs a discount below one.
 
         State Σ_{s<t} n^s + i is prefix i of level t; the last state is the end, which every
-        ending action leads to and where all actions give 0 for ever.
+        ending action leads to and where all actions give 0 for ever. It is `terminal`, so that
+        the regularised optimum, too, is the tree's own.
         """
         states, actions = self.n_prefixes + 1, len(self.actions)
         successor = np.full((states, actions), states - 1)
@@ -207,7 +221,7 @@ class TokenTree:
         cells = (np.ones(states * actions), successor.ravel(), rows)
         rewards = np.concatenate([*self.rewards, 0 * self.rewards[0]])
         transitions = sp.csr_array(cells, shape=(states * actions, states))
-        return FiniteMDP(transitions, rewards, self.discount)
+        return FiniteMDP(transitions, rewards, self.discount, np.arange(states) == states - 1)
 
     def _forward(self, levels: Levels, combine: np.ufunc, start: Array) -> Array:
         """Combine each completion's path, level by level, into one number."""
@@ -219,10 +233,19 @@ class TokenTree:
         done.append(combine(reached[:, None], levels[-1]).ravel(order="F"))
         return np.concatenate(done)
 
+    def _tokens(self) -> tuple[Hashable, ...]:
+        try:
+            tokens = tuple(self.vocabulary)
+            distinct = len(set(self.actions))
+        except TypeError as error:
+            raise ValueError(f"vocabulary must hold hashable tokens: {error}") from None
+        if not tokens or distinct != len(self.actions):
+            raise ValueError(f"vocabulary must hold distinct tokens, got {shown(self.vocabulary)}")
+        return tokens
+
     def _levels(self, name: str, levels: Levels) -> list[Array]:
-        if len(levels) != self.depth:
-            raise ValueError(f"{name} must have {self.depth} levels, got {len(levels)}")
-        arrays = [real_array(f"{name}[{t}]", level, ndim=2) for t, level in enumerate(levels)]
+        given = as_levels(name, levels, self.depth)
+        arrays = [real_array(f"{name}[{t}]", level, ndim=2) for t, level in enumerate(given)]
         for t, array in enumerate(arrays):
             if array.shape != self.shape(t):
                 raise ValueError(f"{name}[{t}] must have shape {self.shape(t)}, got {array.shape}")
@@ -230,7 +253,24 @@ class TokenTree:
 
     def _policy(self, name: str, policy: Levels) -> list[Array]:
         levels = enumerate(self._levels(name, policy))
-        return [distributions(f"{name}[{t}]", p).astype(np.float64, copy=False) for t, p in levels]
+        named = [(f"{name}[{t}]", level) for t, level in levels]
+        return [floats(key, distributions(key, level)) for key, level in named]
+
+
+def as_levels(name: str, levels: Any, depth: int) -> list[Any]:
+    """The entries of a sequence, which must be `depth` of them."""
+    try:
+        given = list(levels)
+    except TypeError:
+        raise ValueError(f"{name} must be a list of {depth} levels, got {shown(levels)}") from None
+    if len(given) != depth:
+        raise ValueError(f"{name} must have {depth} levels, got {len(given)}")
+    return given
+
+
+def _largest_sum(levels: Levels) -> float:
+    """A bound on the sum of the rewards along any path."""
+    return sum(float(np.abs(level).max()) for level in levels)
 
 
 def _backward(

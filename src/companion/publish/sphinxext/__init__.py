@@ -28,7 +28,7 @@ def _link_repository(app: Sphinx, config: Config) -> None:
     options["repository_url"] = repository or ""
     if repository:
         options["launch_buttons"] = {"colab_url": "https://colab.research.google.com"}
-        options |= {"repository_branch": "gh-pages", "path_to_docs": "_sources"}
+        options |= {"repository_branch": "editions", "path_to_docs": "_sources"}
 
 
 def setup(app: Sphinx) -> dict[str, Any]:

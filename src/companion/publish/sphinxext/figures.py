@@ -12,6 +12,8 @@ from docutils import nodes
 from sphinx.application import Sphinx
 from sphinx.transforms import SphinxTransform
 
+from companion.publish.project import UNCOMMITTED, Project
+
 LINKS = {"svg": "SVG", "pdf": "PDF", "png": "PNG", "csv": "data (CSV)", "bib": "cite (BibTeX)"}
 
 
@@ -25,6 +27,8 @@ class KitFigures(SphinxTransform):
         for image in list(self.document.findall(nodes.image)):
             self._add_twin(image)
         for figure in list(self.document.findall(nodes.figure)):
+            for caption in figure.findall(nodes.caption):
+                _escape(caption)
             self._add_links(figure)
 
     def _file(self, uri: str) -> Path:
@@ -57,7 +61,30 @@ class KitFigures(SphinxTransform):
             target = f"{up}figures/{folder.name}/{folder.name}.{suffix}"
             line += nodes.reference("", text, refuri=target, internal=False)
             line += nodes.Text(" ")
+        sidecar = json.loads((files / f"{folder.name}.json").read_text())
+        code = code_address(sidecar, Project(Path(self.env.srcdir).parent).repository)
+        if code:
+            line += nodes.reference("", "code", refuri=code, internal=False)
         figure += nodes.legend("", line)
+
+
+def code_address(sidecar: dict[str, Any], repository: str | None) -> str | None:
+    """Where the function that drew a figure stands, at the commit it was drawn from.
+
+    Args:
+        sidecar: of the figure; figures that a notebook draws itself name no ``source``.
+        repository: web address of the public repository, if there is one.
+    """
+    commit, source = sidecar.get("commit") or "", sidecar.get("source")
+    if not (repository and source) or commit in ("", "unknown") or commit.endswith(UNCOMMITTED):
+        return None
+    return f"{repository}/blob/{commit}/{source}"
+
+
+def _escape(caption: nodes.caption) -> None:
+    """Show HTML in a caption as the text that it is."""
+    for raw in list(caption.findall(nodes.raw)):
+        raw.parent.replace(raw, nodes.Text(raw.astext()))
 
 
 def _publish(app: Sphinx, exception: Exception | None) -> None:

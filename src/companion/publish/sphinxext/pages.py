@@ -9,6 +9,8 @@ from pathlib import Path
 
 from sphinx.application import Sphinx
 
+from companion.publish.sphinxext.policy import secure
+
 _ICON = re.compile(
     r'<i class="(?P<classes>[^"]*\bfa-[^"]+)"(?P<rest>[^>]*?)(?:\s*title="[^"]*")?></i>'
 )
@@ -70,7 +72,8 @@ def _rewrite(app: Sphinx, exception: Exception | None) -> None:
     fontawesome = script.read_text()
     for page in sorted(Path(app.outdir).rglob("*.html")):
         if static not in page.parents:
-            page.write_text(repair(draw_icons(page.read_text(), fontawesome)))
+            html = repair(draw_icons(page.read_text(), fontawesome))
+            page.write_text(secure(html, page.relative_to(app.outdir).as_posix()))
     for unused in static.glob("scripts/fontawesome.js*"):
         unused.unlink()
 
@@ -83,4 +86,5 @@ def _drop_thebe(app: Sphinx) -> None:
 def setup(app: Sphinx) -> None:
     """Register the rewriting."""
     app.connect("builder-inited", _drop_thebe, priority=1)
+    app.add_js_file("companion-page.js", loading_method="defer")
     app.connect("build-finished", _rewrite)

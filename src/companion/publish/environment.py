@@ -1,0 +1,77 @@
+"""The environment in which chapters and site are made: the same for every user and machine.
+
+Settings of the user (a matplotlibrc, an IPython profile, variables of Python, Git or OpenMP) stay
+outside. What cannot stay outside and may still change a result is part of the cache's key.
+"""
+
+import importlib.util
+import os
+import platform
+from functools import cache
+from importlib.metadata import distributions
+from pathlib import Path
+
+from companion.publish.checksums import combined, sha256
+
+# What a process needs to find programs, folders, graphics cards and the network.
+_KEPT = [
+    *("PATH", "HOME", "USER", "LOGNAME", "SHELL", "TMPDIR", "TEMP", "TMP"),
+    *("LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "CUDA_VISIBLE_DEVICES", "NVIDIA_VISIBLE_DEVICES"),
+    *("HF_HOME", "HF_HUB_CACHE", "XDG_CACHE_HOME", "SSL_CERT_FILE", "SSL_CERT_DIR"),
+    *("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy"),
+    *("SYSTEMROOT", "SYSTEMDRIVE", "WINDIR", "COMSPEC", "PATHEXT"),  # Windows
+    *("APPDATA", "LOCALAPPDATA", "PROGRAMDATA", "USERPROFILE"),
+]
+_STEADY = {
+    "LC_ALL": "C.UTF-8",
+    "TZ": "UTC",
+    "PYTHONHASHSEED": "0",
+    "PYTHONNOUSERSITE": "1",
+    "PYTHONUTF8": "1",
+}
+_STEADY_KERNEL = {
+    "OMP_NUM_THREADS": "1",
+    "TOKENIZERS_PARALLELISM": "false",
+    "HF_HUB_OFFLINE": "1",  # a build asks no model hub for anything
+    "JUPYTER_NO_CONFIG": "1",
+    "JUPYTER_PREFER_ENV_PATH": "1",
+    "PYDEVD_DISABLE_FILE_VALIDATION": "1",
+    "SOURCE_DATE_EPOCH": "315532800",  # 1980; an execution belongs to its content, not to a day
+}
+# Folders that IPython and Jupyter read whatever the user's settings are.
+_OF_THE_MACHINE = ("/etc/ipython", "/usr/local/etc/ipython", "/etc/jupyter")
+
+
+def clean_environment() -> dict[str, str]:
+    """The caller's environment without what could change a result."""
+    return {name: os.environ[name] for name in _KEPT if name in os.environ} | _STEADY
+
+
+def kernel_environment(settings: Path) -> dict[str, str]:
+    """For executing a notebook; ``settings`` is an empty folder in place of the user's own."""
+    matplotlib = importlib.util.find_spec("matplotlib")
+    assert matplotlib is not None
+    assert matplotlib.origin is not None
+    own = {
+        "IPYTHONDIR": str(settings / "ipython"),
+        "JUPYTER_CONFIG_DIR": str(settings / "jupyter"),
+        "MATPLOTLIBRC": str(Path(matplotlib.origin).parent / "mpl-data" / "matplotlibrc"),
+    }
+    return clean_environment() | _STEADY_KERNEL | own
+
+
+@cache
+def machine() -> str:
+    """What an execution rests on besides files of the checkout, as one hash.
+
+    Python, its installed packages, the kind of processor, the visible graphics cards, and the
+    settings that the machine's administrator gave to IPython and Jupyter.
+    """
+    settings = (file for folder in _OF_THE_MACHINE for file in Path(folder).rglob("*"))
+    return combined(
+        python=platform.python_version(),
+        processor=[platform.system(), platform.machine()],
+        cards=os.environ.get("CUDA_VISIBLE_DEVICES"),
+        installed=sorted(f"{d.metadata['Name']}=={d.version}" for d in distributions()),
+        settings={str(file): sha256(file) for file in settings if file.is_file()},
+    )

@@ -1,0 +1,27 @@
+"""Optimisers of the trainers that are not trl's."""
+
+import torch
+from transformers import PreTrainedModel
+
+from companion.rlhf.experiment import Experiment
+
+_MAX_GRADIENT = 1.0  # trl's default clipping
+
+
+def optimizer_of(experiment: Experiment, policy: PreTrainedModel) -> torch.optim.Optimizer:
+    """The experiment's optimiser at its constant learning rate."""
+    if experiment.optimizer == "sgd":
+        return torch.optim.SGD(policy.parameters(), lr=experiment.learning_rate)
+    betas = (0.9, experiment.adam_beta2)
+    fused = policy.device.type == "cuda"
+    return torch.optim.Adam(
+        policy.parameters(), lr=experiment.learning_rate, betas=betas, fused=fused
+    )
+
+
+def descend(policy: PreTrainedModel, optimizer: torch.optim.Optimizer, loss: torch.Tensor) -> None:
+    """One clipped gradient step."""
+    optimizer.zero_grad()
+    loss.backward()
+    torch.nn.utils.clip_grad_norm_(policy.parameters(), _MAX_GRADIENT)
+    optimizer.step()

@@ -1,0 +1,200 @@
+"""Claims of a study: declared with sign, measure and control, judged on the recorded runs."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import pandas as pd
+
+from companion.errors import CompanionError
+from companion.studies.registry import module_of
+from companion.studies.statistics import (
+    Interval,
+    equivalence,
+    holm,
+    mean_interval,
+    mean_test,
+    paired,
+    per_start,
+    share_difference,
+    share_interval,
+    share_test,
+)
+from companion.studies.store import Runs, load
+from companion.studies.study import Study
+
+LEVEL = 0.05
+ENOUGH_STARTS = 10  # of a confirmatory claim
+
+
+@dataclass(frozen=True)
+class Claim:
+    """One sentence about a study that its runs can contradict.
+
+    ``measure`` gives a tidy table; its rows of condition ``of`` are compared with those of
+    condition ``against``, start by start. A condition here is any name in that table, so that a
+    measure may add rows such as ``noise floor``.
+
+    Attributes:
+        id: a word or a section of the paper, unique in the study.
+        text: the claim, a sentence.
+        measure: of the runs, a table with columns ``condition``, ``start``, ``repeat``, ``value``.
+        of: the condition it is about.
+        against: its control.
+        sign: +1 if ``of`` is greater, -1 if it is less, 0 if it is the same within ``margin``.
+        margin: the largest difference that counts as none; for ``sign = 0`` alone.
+        outcome: ``mean`` of numbers (Student's t), or ``share`` of starts in which something that
+            is all or nothing happens (exact test).
+        paper: the paper's number, in the measure's unit, if it has one.
+        confirmatory: declared before the runs were made; its p-value is then corrected together
+            with those of the study's other confirmatory claims (Holm).
+    """
+
+    id: str
+    text: str
+    measure: Callable[[Runs], pd.DataFrame]
+    of: str
+    against: str
+    sign: Literal[-1, 0, 1]
+    margin: float | None = None
+    outcome: Literal["mean", "share"] = "mean"
+    paper: float | None = None
+    confirmatory: bool = False
+
+    def __post_init__(self) -> None:
+        if (self.sign == 0) != (self.margin is not None):
+            raise CompanionError(f"claim {self.id}: a margin is needed if and only if sign is 0")
+        if self.margin is not None and (self.margin <= 0 or self.outcome == "share"):
+            raise CompanionError(f"claim {self.id}: margin must be > 0, for means alone")
+        if not self.against or self.against == self.of:
+            raise CompanionError(f"claim {self.id}: needs a control other than {self.of!r}")
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What the runs say of a claim.
+
+    Attributes:
+        claim: the claim.
+        ours: the measure under its condition.
+        control: the measure under its control.
+        difference: of the two, paired by start; at ``sign = 0`` with its 90 % interval.
+        p: two-sided p-value of no difference; at ``sign = 0`` that of a difference beyond the
+            margin.
+        corrected: ``p``, for a confirmatory claim after Holm's correction.
+    """
+
+    claim: Claim
+    ours: Interval
+    control: Interval
+    difference: Interval
+    p: float
+    corrected: float
+
+    @property
+    def n(self) -> int:
+        """Number of starts."""
+        return self.difference.n
+
+    @property
+    def holds(self) -> bool:
+        """Whether the runs show what the claim says."""
+        sign = self.claim.sign
+        right_way = sign == 0 or sign * self.difference.value > 0
+        return right_way and self.corrected < LEVEL
+
+    @property
+    def words(self) -> str:
+        """``holds``, ``not shown`` or ``contradicted``."""
+        if self.holds:
+            return "holds"
+        sign, difference = self.claim.sign, self.difference
+        if sign == 0:
+            opposite = min(abs(difference.low), abs(difference.high)) > (self.claim.margin or 0)
+            return "contradicted" if opposite and difference.excludes_zero else "not shown"
+        return "contradicted" if self.corrected < LEVEL else "not shown"
+
+    @property
+    def standing(self) -> str:
+        """Confirmatory or exploratory, with the number of starts it rests on."""
+        if not self.claim.confirmatory:
+            return f"exploratory, {self.n} starts"
+        if self.n < ENOUGH_STARTS:
+            return f"confirmatory, {self.n} of {ENOUGH_STARTS} starts so far"
+        return f"confirmatory, {self.n} starts"
+
+
+def judge(study: Study | str, runs: Runs | None = None) -> list[Verdict]:
+    """Verdicts on all claims of a study; the p-values of confirmatory ones are Holm-corrected.
+
+    Args:
+        study: itself or its name.
+        runs: of the study; ``None`` takes the recorded ones.
+
+    Raises:
+        CompanionError: for a claim that lacks its control or has fewer than two starts, one line
+            that names study, claim and condition.
+    """
+    name = study if isinstance(study, str) else study.name
+    claims: Sequence[Claim] = getattr(module_of(name), "CLAIMS", ())
+    if not claims:
+        return []
+    found = load(name) if runs is None else runs
+    tables: dict[Callable[[Runs], pd.DataFrame], pd.DataFrame] = {}
+    verdicts = []
+    for claim in claims:
+        if claim.measure not in tables:
+            tables[claim.measure] = claim.measure(found)
+        verdicts.append(_verdict(name, claim, tables[claim.measure]))
+    return corrected(verdicts)
+
+
+def verdict_table(verdicts: Sequence[Verdict], spec: str = ".2f") -> pd.DataFrame:
+    """Verdicts as a page shows them: one row a claim, numbers as ``spec`` says."""
+    return pd.DataFrame(
+        {
+            "claim": v.claim.text,
+            "ours": format(v.ours, spec),
+            "control": format(v.control, spec),
+            "difference": format(v.difference, f"+{spec}"),
+            "verdict": f"{v.words} ({v.standing})",
+        }
+        for v in verdicts
+    )
+
+
+def corrected(verdicts: Sequence[Verdict]) -> list[Verdict]:
+    """Verdicts with the p-values of the confirmatory ones corrected together."""
+    p = {v.claim.id: v.p for v in verdicts if v.claim.confirmatory}
+    family = holm(p)
+    return [replace(v, corrected=family.get(v.claim.id, v.p)) for v in verdicts]
+
+
+def _verdict(study: str, claim: Claim, table: pd.DataFrame) -> Verdict:
+    ours, control = (_part(study, claim, table, c) for c in (claim.of, claim.against))
+    starts = sorted(set(ours.start) & set(control.start))
+    if len(starts) < 2:
+        raise CompanionError(
+            f"study {study}, claim {claim.id}: {claim.of!r} and {claim.against!r} share "
+            f"{len(starts)} starts, two are the least"
+        )
+    ours, control = (part[part.start.isin(starts)] for part in (ours, control))
+    if claim.outcome == "share":
+        shares = [part.groupby("start").value.all().astype(bool) for part in (ours, control)]
+        p = share_test(*shares)
+        one, other = (share_interval(part.value, part.start) for part in (ours, control))
+        return Verdict(claim, one, other, share_difference(*shares), p, p)
+    means = [per_start(part.value, part.start) for part in (ours, control)]
+    difference = paired(*means)
+    if claim.margin is not None:
+        interval, p = equivalence(difference, claim.margin)
+    else:
+        interval, p = mean_interval(difference), mean_test(difference)
+    return Verdict(claim, mean_interval(means[0]), mean_interval(means[1]), interval, p, p)
+
+
+def _part(study: str, claim: Claim, table: pd.DataFrame, condition: str) -> pd.DataFrame:
+    part = table[table.condition == condition]
+    if part.empty:
+        raise CompanionError(f"study {study}, claim {claim.id}: no runs of {condition!r}")
+    return part

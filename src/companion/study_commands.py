@@ -1,0 +1,90 @@
+"""``companion study``: list the studies, train one, show what its runs say."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from companion.errors import CompanionError
+
+app = typer.Typer(no_args_is_help=True, help="Questions put to trained models, and their records.")
+
+Name = Annotated[str, typer.Argument(help="Name of a study; 'companion study list' lists them.")]
+
+
+@app.command("list")
+def list_studies() -> None:
+    """Print a line for each study: chapter, name, runs recorded and asked for, question."""
+    from companion.studies.registry import modules
+
+    for name, module in modules().items():
+        study = module.STUDY
+        print(
+            f"{study.chapter:>2}  {name:<14} {_recorded(name):>4} of {len(study.experiments()):>4} "
+            f"runs  {study.question}"
+        )
+
+
+@app.command("run")
+def run_study(
+    name: Name,
+    root: Annotated[Path, typer.Option(help="Folder the runs are trained in.")] = Path("runs"),
+    jobs: Annotated[int | None, typer.Option(min=1, help="Runs at a time; default: cores.")] = None,
+    into: Annotated[
+        Path, typer.Option(help="Folder of the studies' records, each in a folder of its name.")
+    ] = Path("data/studies"),
+) -> None:
+    """Train what a study still lacks, then add it to its record.
+
+    A stopped command goes on where it was: finished runs lie in ROOT until they are recorded.
+    """
+    from companion.rlhf.sweeps import sweep
+    from companion.studies.registry import find
+    from companion.studies.store import import_records, recorded_ids
+
+    study = find(name)
+    have = recorded_ids(into / name)
+    missing = [e for e in study.experiments().values() if e.id not in have]
+    added = import_records(sweep(missing, root, jobs), study, into / name)
+    print(f"study {name}: {added} runs added, {len(have)} were there")
+
+
+@app.command("show")
+def show(name: Name) -> None:
+    """Print a study's conditions with their runs, and its claims with the verdicts."""
+    from companion.studies.claims import judge
+    from companion.studies.registry import find
+    from companion.studies.store import load
+
+    study = find(name)
+    runs = load(study) if _recorded(name) else None
+    print(f"{name} (chapter {study.chapter}): {study.question}")
+    keys = list(study.experiments())
+    for condition in study.conditions:
+        asked = sum(key.condition == condition for key in keys)
+        have = sum(key.condition == condition for key in runs.keys) if runs else 0
+        print(f"  {condition}: {have} of {asked} runs")
+    if runs is None:
+        return
+    for verdict in judge(study, runs):
+        claim = verdict.claim
+        print(f"\n  {claim.id}  {claim.text}")
+        print(f"    {claim.of}: {verdict.ours:.3f}")
+        print(f"    {claim.against}: {verdict.control:.3f}")
+        extra = f", margin {claim.margin:g}" if claim.margin is not None else ""
+        paper = f", the paper's number {claim.paper:g}" if claim.paper is not None else ""
+        print(f"    difference: {verdict.difference:+.3f}{extra}{paper}")
+        p = f"p = {verdict.p:.2g}"
+        if claim.confirmatory:
+            p += f", {verdict.corrected:.2g} after Holm's correction"
+        print(f"    {verdict.words} ({verdict.standing}; {p})")
+
+
+def _recorded(name: str) -> int:
+    from companion.studies.store import load, study_folder
+
+    try:
+        study_folder(name)
+    except CompanionError:
+        return 0
+    return len(load(name))
