@@ -35,11 +35,14 @@ def run(
     out: Annotated[Path, typer.Option(help="Folder for NAME.tar.")] = Path("out"),
     jobs: Annotated[int, typer.Option(min=1, help="Runs side by side on the device.")] = 1,
     starts: Annotated[int | None, typer.Option(min=1, help="Starts of each study.")] = None,
+    only: Annotated[
+        list[str] | None, typer.Option(help="Pattern of conditions; repeatable.")
+    ] = None,
 ) -> None:
     """Work through studies within a given time, start by start, and pack their tables."""
     from companion.studies.bundle import run_plan
 
-    for file in run_plan(studies, root, out, minutes, jobs, starts):
+    for file in run_plan(studies, root, out, minutes, jobs, starts, only or ("*",)):
         print(f"{file}  {file.stat().st_size / 2**20:.1f} MB")
 
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from companion.results import sharp_2_kl_sequence, sharp_3_cliff_width
+from companion.results import sharp_6_kl_sequence, sharp_7_cliff_width
 from companion.rlhf import policy_distance
 from companion.studies import load, mean_interval
 
@@ -25,9 +25,9 @@ def distances(conditions):
     }
 
 
-def test_temperatures_collapse_on_the_curve_of_fact_3():
+def test_temperatures_collapse_on_the_curve_of_fact_7():
     for (beta, bonus), moved in distances("deceptive, exact*").items():
-        assert abs(moved.mean() - float(sharp_3_cliff_width.move(bonus / beta, 3))) < 0.1
+        assert abs(moved.mean() - float(sharp_7_cliff_width.move(bonus / beta, 3))) < 0.1
 
 
 def test_without_a_tie_nothing_moves():
@@ -39,7 +39,7 @@ def test_sampled_runs_move_with_the_bonus_and_stay_near_the_bound():
     small, large = moved[0.1, 0.1], moved[0.1, 0.3]
     assert mean_interval(large - small).low > 0
     for (beta, bonus), sample in moved.items():
-        ceiling = float(sharp_2_kl_sequence.bound(bonus, beta))
+        ceiling = float(sharp_6_kl_sequence.bound(bonus, beta))
         assert sample.mean() < ceiling + 0.15
 
 

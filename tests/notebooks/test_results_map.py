@@ -6,6 +6,7 @@ from pathlib import Path
 
 import jupytext
 
+from companion.results import catalogue
 from companion.studies import figures
 
 NOTEBOOKS = Path(__file__).parents[2] / "notebooks"
@@ -43,3 +44,34 @@ def test_every_figure_of_a_study_is_called_in_a_chapter():
 
 def test_every_figure_rests_on_a_result():
     assert all(mapped().values())
+
+
+def stated():
+    """(chapter, result) for every statement that the chapters show, as a reader meets them."""
+    found = []
+    for path in sorted(NOTEBOOKS.glob("[0-9][0-9]_*.md")):
+        full = {}
+        for cell in jupytext.read(path).cells:
+            for node in ast.walk(ast.parse(cell.source)) if cell.cell_type == "code" else []:
+                if isinstance(node, ast.ImportFrom):
+                    full |= {alias.asname or alias.name: alias.name for alias in node.names}
+                elif isinstance(node, ast.Call) and ast.unparse(node.func) == "show.statement":
+                    found.append((int(path.name[:2]), full[node.args[0].id]))
+    return found
+
+
+def test_facts_are_numbered_in_reading_order():
+    facts = [row for row in catalogue() if row["item"].startswith("Fact ")]
+    for number, row in enumerate(facts, start=1):
+        assert row["item"] == f"Fact {number}"
+        assert row["name"].startswith(f"sharp_{number}_")
+    names = [row["name"] for row in facts]
+    met = [name for _, name in stated() if name in names]
+    assert met == names[: len(met)]
+
+
+def test_every_result_is_stated_in_its_chapter():
+    found = set(stated())
+    written = {chapter for chapter, _ in found}
+    for row in catalogue():
+        assert row["chapter"] not in written or (row["chapter"], row["name"]) in found

@@ -17,14 +17,14 @@ from companion.results import (
     prop_3_1,
     prop_4_3,
     prop_4_7,
-    sharp_1_softmax,
-    sharp_2_kl_sequence,
-    sharp_4_stability_radius,
-    sharp_5_geometry,
-    sharp_8_exact_radius,
-    sharp_10_shaping,
-    sharp_11_mixing,
-    sharp_12_price,
+    sharp_1_stability_radius,
+    sharp_2_exact_radius,
+    sharp_5_softmax,
+    sharp_6_kl_sequence,
+    sharp_8_shaping,
+    sharp_9_mixing,
+    sharp_10_price,
+    sharp_11_geometry,
 )
 from companion.results.samples import optimal_gap
 from companion.theory import (
@@ -172,7 +172,7 @@ def test_prop_4_7_and_its_sharp_form(mdp, temperature, data):
     )
     moved = total_variation(before, after).max()
     size = np.abs(change).max()
-    sharp = sharp_1_softmax.soft_policy_bound(size, temperature, mdp.discount)
+    sharp = sharp_5_softmax.soft_policy_bound(size, temperature, mdp.discount)
     assert moved <= sharp + SLACK
     assert sharp <= prop_4_7.bound(size, temperature, mdp.discount) + SLACK
 
@@ -184,7 +184,7 @@ def test_sharp_softmax(actions, temperature, data):
         data.draw(changes((1, actions))) * data.draw(st.sampled_from([1.0, 30.0])) for _ in "xy"
     )
     moved = total_variation(softmax_policy(x, temperature), softmax_policy(y, temperature))[0]
-    assert moved <= sharp_1_softmax.bound(np.ptp(x - y), temperature) + 1e-12
+    assert moved <= sharp_5_softmax.bound(np.ptp(x - y), temperature) + 1e-12
     assert 2 * moved <= lemma_c_2.bound(np.abs(x - y).max(), temperature) + 1e-12
 
 
@@ -202,7 +202,7 @@ def test_kl_optimum_over_completions(depth, beta, data):
         policy = optimum.soft_optimal_policy(beta, reference)
         optima.append(optimum.completion_probabilities(policy))
     moved = total_variation(*optima)
-    assert moved <= sharp_2_kl_sequence.bound(np.ptp(rewards[0] - rewards[1]), beta) + 1e-12
+    assert moved <= sharp_6_kl_sequence.bound(np.ptp(rewards[0] - rewards[1]), beta) + 1e-12
 
 
 @relaxed
@@ -212,7 +212,7 @@ def test_stability_radius(mdp, data):
     ordered = np.sort(q, axis=1)
     gap = (ordered[:, -1] - ordered[:, -2]).min()
     assume(gap > 1e-3)
-    size = 0.99 * sharp_4_stability_radius.guaranteed(gap, mdp.discount)
+    size = 0.99 * sharp_1_stability_radius.guaranteed(gap, mdp.discount)
     change = size * data.draw(changes(mdp.rewards.shape))
     after = solve(mdp.with_rewards(mdp.rewards + change))
     assert (after.argmax(axis=1) == q.argmax(axis=1)).all()
@@ -223,7 +223,7 @@ def test_stability_radius(mdp, data):
 def test_value_is_the_support_function(mdp, data):
     start = np.full(mdp.n_states, 1 / mdp.n_states)
     value = start @ solve(mdp).max(axis=1)
-    support = sharp_5_geometry.support(sharp_5_geometry.vertices(mdp, start), mdp.rewards)
+    support = sharp_11_geometry.support(sharp_11_geometry.vertices(mdp, start), mdp.rewards)
     np.testing.assert_allclose(support, value, atol=1e-7, rtol=1e-9)
 
 
@@ -233,9 +233,9 @@ def test_exact_radius(mdp, data):
     """Inside the radius no change takes the optimum; the walls give the same radius."""
     assume(sharp_gap(mdp) > 1e-3)
     radius = stability_radius(mdp)
-    gaps, norms = sharp_8_exact_radius.walls(mdp)
+    gaps, norms = sharp_2_exact_radius.walls(mdp)
     wall = norms > 1e-9
-    claimed = sharp_8_exact_radius.wall_distance(gaps[wall], norms[wall]).min()
+    claimed = sharp_2_exact_radius.wall_distance(gaps[wall], norms[wall]).min()
     np.testing.assert_allclose(radius.exact, claimed, rtol=1e-6)
     change = 0.99 * radius.exact * data.draw(changes(mdp.rewards.shape))
     after = solve(mdp.with_rewards(mdp.rewards + change))
@@ -253,13 +253,13 @@ def test_regularised_policies_agree_up_to_shaping(mdp, temperature, data):
     change = data.draw(changes(mdp.rewards.shape))
     norm = shaping_norm(mdp, change)
     logs = [
-        sharp_10_shaping.log_policy(m, temperature)
+        sharp_8_shaping.log_policy(m, temperature)
         for m in (mdp, mdp.with_rewards(mdp.rewards + change))
     ]
     moved = temperature * distance(*logs)
     slack = 1e-6 * (1 + temperature)
-    assert norm - slack <= moved <= sharp_10_shaping.log_policy_bound(norm, mdp.discount) + slack
-    bound = sharp_10_shaping.policy_bound(norm, temperature, mdp.discount)
+    assert norm - slack <= moved <= sharp_8_shaping.log_policy_bound(norm, mdp.discount) + slack
+    bound = sharp_8_shaping.policy_bound(norm, temperature, mdp.discount)
     assert total_variation(*np.exp(logs)).max() <= bound + slack
 
 
@@ -269,12 +269,12 @@ def test_mixing(mdp, temperature, data):
     change = data.draw(changes(mdp.rewards.shape))
     other = mdp.with_rewards(mdp.rewards + change)
     span, tau = np.ptp(change), mixing_coefficient(mdp.transitions)
-    bound = sharp_11_mixing.q_bound(span, mdp.discount, tau) + 1e-7
+    bound = sharp_9_mixing.q_bound(span, mdp.discount, tau) + 1e-7
     assert np.ptp(solve(other) - solve(mdp)) <= bound
     soft = [soft_optimal_q(m, temperature, tol=1e-11) for m in (mdp, other)]
     assert np.ptp(soft[1] - soft[0]) <= bound
     moved = total_variation(*(softmax_policy(q, temperature) for q in soft)).max()
-    assert moved <= sharp_11_mixing.policy_bound(span, temperature, mdp.discount, tau) + 1e-7
+    assert moved <= sharp_9_mixing.policy_bound(span, temperature, mdp.discount, tau) + 1e-7
 
 
 @relaxed
@@ -289,4 +289,4 @@ def test_no_rule_is_cheaper_than_the_price_of_continuity(slopes, start, constant
     steps = np.r_[0, np.cumsum(slopes * constant / 2 * np.diff(grid))]
     share = np.clip(start + steps - steps[40], 0, 1)
     regret = np.where(grid > 0, grid * (1 - share), -grid * share).max()
-    assert regret >= sharp_12_price.least_price(constant) * (1 - 1e-9)
+    assert regret >= sharp_10_price.least_price(constant) * (1 - 1e-9)

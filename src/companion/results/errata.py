@@ -21,8 +21,8 @@ from companion.results import (
     lemma_c_1,
     prop_3_2,
     prop_4_7,
-    sharp_2_kl_sequence,
-    sharp_4_stability_radius,
+    sharp_1_stability_radius,
+    sharp_6_kl_sequence,
     thm_2_7,
 )
 from companion.results.base import prove
@@ -244,9 +244,9 @@ def _bound_at_discount_one() -> Evidence:
         tree = TokenTree("ab", depth, [*rewards[:-1], change], end_of_sequence=None)
         policies.append(tree.completion_probabilities(tree.soft_optimal_policy(beta, reference)))
     moved = float(total_variation(policies[0], policies[1]))
-    claimed = float(sharp_2_kl_sequence.bound(span, beta))
+    claimed = float(sharp_6_kl_sequence.bound(span, beta))
     return Evidence(
-        "Fact 2 holds at $\\gamma = 1$, over whole completions: a random change of span 0.2 at "
+        "Fact 6 holds at $\\gamma = 1$, over whole completions: a random change of span 0.2 at "
         "the end of six tokens.",
         {"total variation": moved, "bound": claimed},
         moved <= claimed < 1,
@@ -406,7 +406,7 @@ def _bonus_for_one() -> Evidence:
 def _near_tie(share: float) -> tuple[float, float, bool]:
     """Gap, guaranteed radius, and whether the worst change of a share of it moves the optimum."""
     gap, discount = 0.01, 0.5
-    radius = float(sharp_4_stability_radius.guaranteed(gap, discount))
+    radius = float(sharp_1_stability_radius.guaranteed(gap, discount))
     after = optimal_q(tilt(two_branches(gap, discount), share * radius), tol=1e-13)[0]
     return gap, radius, bool(after.argmax() != 0)
 
@@ -414,7 +414,7 @@ def _near_tie(share: float) -> tuple[float, float, bool]:
 def _near_tie_is_stable() -> Evidence:
     gap, radius, moved = _near_tie(0.99)
     return Evidence(
-        "Two actions differ by a hundredth. The worst change just inside the radius of fact 4 does "
+        "Two actions differ by a hundredth. The worst change just inside the radius of fact 1 does "
         "not move the optimal action: there is a neighbourhood without any jump.",
         {"gap": gap, "radius": radius, "moved at 0.99 of the radius": float(moved)},
         not moved,
@@ -613,7 +613,7 @@ ERRATA = (
         "there is no such neighbourhood: cutting off the top of $Q_0$ by $\\eta$, as "
         "$\\min(Q_0, V_0 - \\eta)$, makes ties at a reward within $(1 + \\gamma)\\eta$ of $R_0$.",
         "Uniqueness at $R_0$ alone gives continuity at $R_0$ of every optimal selection, by the "
-        "proof given. With finite $S$ and $A$ it gives the neighbourhood, too (fact 4).",
+        "proof given. With finite $S$ and $A$ it gives the neighbourhood, too (fact 1).",
         _no_neighbourhood,
         _unique_at_one_reward,
     ),
@@ -666,7 +666,7 @@ ERRATA = (
         "policy with the right format strictly optimal. The proposition says that some small "
         "change ranks one tied action above another; it does not speak of a given one.",
         "Ask that the bonus be earned by one of the tied actions and by nothing else. Then it "
-        "decides, however small (fact 6 with one reward).",
+        "decides, however small (fact 4 with one reward).",
         _bonus_for_all,
         _bonus_for_one,
     ),
@@ -680,7 +680,7 @@ ERRATA = (
         "discontinuity. The propositions prove it for exact ties. At a near tie, with finitely "
         "many states and actions, the map is constant close to $R_0$.",
         "The intuition is right and can be made exact: with a gap $\\Delta$ the optimum may change "
-        "once rewards move by $(1 - \\gamma)\\Delta/2$, and in the worst case it does (fact 4). A "
+        "once rewards move by $(1 - \\gamma)\\Delta/2$, and in the worst case it does (fact 1). A "
         "reward error larger than that meets a near tie as it meets a tie.",
         _near_tie_is_stable,
         _near_tie_is_fragile,
@@ -695,7 +695,7 @@ ERRATA = (
         "policy closest to the base model. The paper's results treat the entropy term; none is "
         "about this one, and at a fixed $\\beta$ its optimum is in general not an optimal policy "
         "of $R$.",
-        "The statement is true in the limit $\\beta \\to 0$ (the closed form of fact 2); at fixed "
+        "The statement is true in the limit $\\beta \\to 0$ (the closed form of fact 6); at fixed "
         "$\\beta$ the term trades reward for closeness.",
         _kl_leaves_the_optimal_set,
         _kl_limit,
@@ -709,7 +709,7 @@ ERRATA = (
         "The constant $1/(2\\alpha(1-\\gamma))$ is right, and the best there is for all MDPs. It "
         "grows without bound as $\\gamma \\to 1$, which is where RLHF works: a matter of scope.",
         "For the KL form at $\\gamma = 1$, over whole completions, "
-        "$\\tanh(\\mathrm{span}(\\Delta R)/(4\\beta))$ holds (fact 2).",
+        "$\\tanh(\\mathrm{span}(\\Delta R)/(4\\beta))$ holds (fact 6).",
         _constant_diverges,
         _bound_at_discount_one,
     ),

@@ -33,7 +33,7 @@ $$\lVert \pi(x) - \pi(y) \rVert_1 \le \frac{1}{\alpha} \lVert x - y \rVert_\inft
 
 *Sharpness.* The constant is the best one, as the paper's proof of Lemma C.2 says. It is approached
 at points where some set of actions has mass exactly $1/2$, in the limit of a vanishing step. For a
-step of finite size the sharp bound is the hyperbolic tangent of fact 1 (ours).
+step of finite size the sharp bound is the hyperbolic tangent of fact 5 (ours).
 """
 
 

@@ -44,7 +44,7 @@ $$\max_k \lVert R_{\varepsilon, k} - R_{0, k} \rVert_\infty \le (1+\gamma)\,\var
 leaves $a_2$ as the only effective optimal action in $s_0$.
 
 *Ours.* The jump in (2) is $(m-1)/m$, as in Proposition 2.10, and finiteness is needed for (2) only.
-All rewards of the tuple move by the same function; fact 6 shows that moving one of them is enough.
+All rewards of the tuple move by the same function; fact 4 shows that moving one of them is enough.
 """
 
 

@@ -51,7 +51,7 @@ $$d_{TV}\bigl(\pi_{\mathbf{R}_1}(\cdot \mid s), \pi_{\mathbf{R}_2}(\cdot \mid s)
 so $A$ must be finite (or carry a reference measure); compactness is not enough.
 
 *Sharpness and scope (ours).* The constant is the best one, approached for small changes. It grows
-without bound as $\gamma \to 1$, a case outside the proposition: fact 2 is a bound there.
+without bound as $\gamma \to 1$, a case outside the proposition: fact 6 is a bound there.
 """
 
 

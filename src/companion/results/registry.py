@@ -31,22 +31,25 @@ PAPER = (
 
 BEYOND = (
     "remark_4_1",
-    "sharp_1_softmax",
-    "sharp_2_kl_sequence",
-    "sharp_3_cliff_width",
-    "sharp_4_stability_radius",
-    "sharp_5_geometry",
-    "sharp_6_one_reward",
-    "sharp_7_advantage_normalisation",
-    "sharp_8_exact_radius",
-    "sharp_9_margins",
-    "sharp_10_shaping",
-    "sharp_11_mixing",
-    "sharp_12_price",
+    "sharp_1_stability_radius",
+    "sharp_2_exact_radius",
+    "sharp_3_margins",
+    "sharp_4_one_reward",
+    "sharp_5_softmax",
+    "sharp_6_kl_sequence",
+    "sharp_7_cliff_width",
+    "sharp_8_shaping",
+    "sharp_9_mixing",
+    "sharp_10_price",
+    "sharp_11_geometry",
+    "sharp_12_advantage_normalisation",
     "sharp_13_collapse",
     "sharp_14_continuity",
 )
-"""Module names of what goes beyond it: a remark of the paper, sharpened, and the facts."""
+"""Module names of what goes beyond it: a remark of the paper, sharpened, and the facts.
+
+The facts are numbered in the order in which the chapters state them.
+"""
 
 NAMES = (*PAPER, *BEYOND)
 """Module names of all results."""

@@ -7,7 +7,7 @@ import sympy
 from scipy.optimize import brentq, minimize_scalar
 from scipy.special import expit
 
-from companion.results import sharp_7_advantage_normalisation as normalised
+from companion.results import sharp_12_advantage_normalisation as normalised
 from companion.results.base import (
     Check,
     Counterexample,
@@ -22,12 +22,12 @@ from companion.theory import collapse_threshold, softmax_policy
 ITEM = "Fact 13"
 TITLE = "The collapse threshold of normalised training"
 CHAPTER = 11
-uses: tuple[str, ...] = ("sharp_7_advantage_normalisation",)
+uses: tuple[str, ...] = ("sharp_12_advantage_normalisation",)
 
 TIES = (2, 3, 4, 8, 64, 1000)
 
 STATEMENT = r"""
-In the setting of fact 7 with $c = 0$ ($m \ge 2$ answers of mass $1/m$ under $\pi_{\mathrm{ref}}$,
+In the setting of fact 12 with $c = 0$ ($m \ge 2$ answers of mass $1/m$ under $\pi_{\mathrm{ref}}$,
 equal rewards but for a bonus $\varepsilon > 0$ on one, advantages divided by their deviation, a
 penalty $\beta\, \mathrm{KL}$) a rest point with full support exists **if and only if**
 $$\beta \ge \beta_c(m) = \sinh u^*, \qquad \coth u^* = u^* + \tfrac12 \log(m - 1) .$$
@@ -94,7 +94,7 @@ def symbolic() -> Derivation:
             Step(
                 "Let $2u$ be the log-odds of the favoured answer, of mass $p$. Then "
                 "$\\sqrt{p(1-p)} = 1/(2\\cosh u)$, the normalised bonus is $2\\cosh u$ whatever "
-                "$\\varepsilon$ is, and fact 7's equation for a rest point reads",
+                "$\\varepsilon$ is, and fact 12's equation for a rest point reads",
                 r"2 \cosh u = \beta\,\bigl(2u + \log(m-1)\bigr)",
                 (spread, log_odds, drift),
             ),
@@ -132,7 +132,7 @@ def symbolic() -> Derivation:
             ),
         ),
         scope="all of it for any number of ties and all reals (identities and derivatives by "
-        "SymPy). Exact gradients stand for large groups, as in fact 7.",
+        "SymPy). Exact gradients stand for large groups, as in fact 12.",
     )
 
 

@@ -41,7 +41,7 @@ topology of pointwise convergence.
 *Weaker hypothesis (ours).* Theorem 2.7 of the paper asks for uniqueness at all rewards near $R_0$
 and concludes continuity at $R_0$. Uniqueness at $R_0$ alone gives that conclusion, for every
 selection. With finite $S$ and $A$ it gives the neighbourhood as well, and more: the policy is
-*constant* within $(1-\gamma)\Delta/2$ of $R_0$, where $\Delta$ is the smallest action gap (fact 4).
+*constant* within $(1-\gamma)\Delta/2$ of $R_0$, where $\Delta$ is the smallest action gap (fact 1).
 
 *How fast (ours).* If every action at distance $t$ or more from $a^*(s)$ loses at least
 $\kappa t^2$, the optimal action moves by at most $\sqrt{2 \lVert R - R_0 \rVert_\infty /

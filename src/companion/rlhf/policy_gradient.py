@@ -3,7 +3,7 @@
 What GRPO computes when each batch is used once: samples of the present policy, advantages above
 their group's mean, no ratio to clip. Samples that repeat are scored once, and the completions of a
 prompt share its tokens. KL(policy ‖ start) is part of the reward of a whole completion, as in
-trl's RLOO and in the theory (fact 2).
+trl's RLOO and in the theory (fact 6).
 """
 
 import copy

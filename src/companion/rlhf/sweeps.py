@@ -304,8 +304,10 @@ def _measure(
         drawn.to_parquet(part / "samples.parquet", index=False)
     shutil.rmtree(part / "trainer", ignore_errors=True)
     if shelf is not None:
-        shutil.copytree(part / "policy", shelf / experiment.id, dirs_exist_ok=True)
-    if not experiment.keep_policy:
+        shelf.mkdir(parents=True, exist_ok=True)
+        put = shutil.copytree if experiment.keep_policy else shutil.move
+        put(part / "policy", shelf / experiment.id)
+    elif not experiment.keep_policy:
         shutil.rmtree(part / "policy")
     facts: dict[str, Any] = {"device": hardware.description}
     if (start / ORIGIN).is_file():

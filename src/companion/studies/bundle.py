@@ -15,7 +15,7 @@ import tarfile
 import tempfile
 import time
 from collections.abc import Iterable, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 
@@ -24,15 +24,17 @@ from packaging.utils import canonicalize_name
 
 from companion.errors import CompanionError
 from companion.studies import tables
-from companion.studies.pairs import collect, run_start
+from companion.studies.pairs import add_distances, collect, run_start
 from companion.studies.registry import find
 from companion.studies.store import Archive, import_records
+from companion.studies.study import Study
 
 PIECE = 45 * 2**20  # bytes
 _PACKAGE = "policy-cliff-companion"
 _EXTRAS = frozenset({"rlhf"})
 _PLATFORMS = [f"manylinux_2_{n}_x86_64" for n in (39, 35, 34, 31, 28, 27, 24, 17, 12, 5)]
-_SPARE_SECONDS = 45  # to collect and pack
+_SPARE_SECONDS = 60  # for the runs and distances that are under way, and to pack
+_PACK_SECONDS = 120
 _INSTALL = """\
 #!/bin/sh
 # Unpack, check and install beside the machine's own Python packages; nothing is downloaded.
@@ -133,21 +135,24 @@ def run_plan(
     minutes: float,
     jobs: int = 1,
     starts: int | None = None,
+    only: Sequence[str] = ("*",),
 ) -> list[Path]:
     """Run studies of pretrained models within a given time and pack what got done.
 
-    All conditions from one start are one piece of work; it is begun start by start, a study after
-    the other, and what is not finished in time is left for the next call with the same ``root``.
+    The runs of one start are one piece of work; pieces are begun start by start, a study after
+    the other. What is not done in time is left for the next call with the same ``root``. What is
+    done is packed every few minutes, so that a machine that fails takes little with it.
 
     Args:
         studies: names.
         root: folder of the records.
-        out: gets ``NAME.tar``, a study's tables, for ``companion study import``.
+        out: gets ``NAME.tar``, a study's tables, for ``companion bundle import``.
         minutes: after which all must be packed.
         jobs: pieces of work side by side on the device.
         starts: how many starts of each study; ``None`` means all.
+        only: patterns of the conditions to run.
     """
-    until = time.time() + 60 * minutes - _SPARE_SECONDS
+    end = time.time() + 60 * minutes
     wanted = [find(name) for name in studies]
     units = [
         (study.name, start)
@@ -156,16 +161,25 @@ def run_plan(
         for start in study.starts[i : i + 1]
         if starts is None or i < starts
     ]
+    out.mkdir(parents=True, exist_ok=True)
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(jobs, mp_context=context, initializer=_calm) as pool:
-        futures = {pool.submit(_unit, *unit, root, until): unit for unit in units}
-        for future in as_completed(futures):
-            name, start = futures[future]
-            error = future.exception()
-            told = "done" if error is None else f"not done: {str(error).splitlines()[0]}"
-            print(f"{name}, start {start}: {told}", flush=True)
-    out.mkdir(parents=True, exist_ok=True)
-    return [_pack(name, root, out) for name in studies]
+        until = end - _SPARE_SECONDS
+        futures = {pool.submit(_unit, *unit, root, until, tuple(only)): unit for unit in units}
+        waiting = set(futures)
+        while waiting:
+            done, waiting = wait(waiting, timeout=_PACK_SECONDS, return_when=FIRST_COMPLETED)
+            for future in done:
+                print(f"{'{}, start {}'.format(*futures[future])}: {_told(future)}", flush=True)
+            packed = [_pack(study, root, out) for study in wanted]
+    return packed
+
+
+def _told(future: "Future[bool]") -> str:
+    error = future.exception()
+    if error is not None:
+        return f"failed: {(str(error) or type(error).__name__).splitlines()[0]}"
+    return "done" if future.result() else "not all done in time"
 
 
 def import_tables(file: Path, folder: Path) -> tuple[str, int]:
@@ -192,21 +206,12 @@ def import_tables(file: Path, folder: Path) -> tuple[str, int]:
         tables.check_tables(sent)
         added = import_records(Archive(sent).runs(study), study, folder / study.name)
         if tables.has_table(sent, "pairs"):
-            _take_pairs(sent, folder / study.name)
+            add_distances(folder / study.name, tables.read_table(sent, "pairs"))
     return study.name, added
 
 
-def _take_pairs(sent: Path, folder: Path) -> None:
-    rows = tables.read_table(sent, "pairs")
-    if tables.has_table(folder, "pairs"):
-        known = set(tables.read_table(folder, "pairs")["start"])
-        rows = rows[~rows["start"].isin(known)]
-    if len(rows):
-        tables.append_rows(folder, {"pairs": rows})
-
-
-def _unit(name: str, start: int, root: Path, until: float) -> None:
-    run_start(find(name), start, root, lambda line: print(line, flush=True), until)
+def _unit(name: str, start: int, root: Path, until: float, only: Sequence[str]) -> bool:
+    return run_start(find(name), start, root, lambda line: print(line, flush=True), until, only)
 
 
 def _calm() -> None:
@@ -217,13 +222,15 @@ def _calm() -> None:
     torch.set_num_threads(1)
 
 
-def _pack(name: str, root: Path, out: Path) -> Path:
-    folder = root / "tables" / name
-    collect(find(name), root, folder)
-    file = out / f"{name}.tar"
-    with tarfile.open(file, "w") as archive:
+def _pack(study: Study, root: Path, out: Path) -> Path:
+    folder = root / "tables" / study.name
+    collect(study, root, folder)
+    file = out / f"{study.name}.tar"
+    part = file.with_suffix(".part")
+    with tarfile.open(part, "w") as archive:
         for table in sorted(folder.iterdir()) if folder.is_dir() else ():
             archive.add(table, table.name)
+    part.replace(file)
     return file
 
 

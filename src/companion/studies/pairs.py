@@ -1,30 +1,28 @@
-"""Studies of pretrained models: all conditions from one start, then the distances between them.
+"""Studies of pretrained models: all conditions from one start, and the distances between them.
 
-A distance between policies that write anything needs both policies' weights at once, so the runs
-of a start are made together, compared, and their weights dropped.
+A distance between policies that write anything needs both policies' weights at once. They are kept
+until the last distance that asks for them is estimated, and no longer: each takes half a gigabyte.
 """
 
 import shutil
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from fnmatch import fnmatch
 from pathlib import Path
 
 import pandas as pd
 
-from companion.errors import CompanionError
 from companion.rlhf.distances import distribution_distance
-from companion.rlhf.records import Record
+from companion.rlhf.records import Record, read_record
 from companion.studies import tables
 from companion.studies.store import Runs, import_records, study_folder
 from companion.studies.study import Key, Study
 
 SPLITS = ("train", "test")
 SAMPLES = 64  # a prompt, half of each policy
-COMPARING = 120  # seconds kept for the distances of a start
-COLUMNS = (
-    *("condition", "start", "repeat", "partner", "partner_repeat", "split"),
-    *("value", "low", "high", "samples", "listed_low", "listed_high"),
-)
+_PAIR = ("condition", "start", "repeat", "partner", "partner_repeat", "split")
+COLUMNS = (*_PAIR, "value", "low", "high", "samples", "listed_low", "listed_high")
+Pair = tuple[Key, Key]
 
 
 def partners(study: Study) -> Iterator[tuple[Key, Key]]:
@@ -43,91 +41,117 @@ def run_start(
     root: Path,
     say: Callable[[str], None] = print,
     until: float = float("inf"),
-) -> Path:
-    """Train every run of a study from one start and estimate the distances between them.
+    only: Sequence[str] = ("*",),
+) -> bool:
+    """Train the runs of a study from one start and estimate the distances between them.
 
-    What is there already is not done again: the records below ``root``, and the file returned.
+    What is there already is not done again; a call that was interrupted goes on.
 
     Args:
         study: of pretrained models.
         start: number of the supervised start.
-        root: folder of the records.
+        root: folder of the records; distances go to ``root/pairs``.
         say: gets a line a run.
         until: ``time.time()`` after which no further run begins.
+        only: patterns of the conditions to run.
 
     Returns:
-        File of the distances, a Parquet table of ``COLUMNS``.
-
-    Raises:
-        CompanionError: if the time is up before all is done.
+        Whether all was done before the time was up.
     """
     from companion.rlhf.sweeps import run
 
-    target = root / "pairs" / f"{study.name}-{start}.parquet"
-    if target.is_file():
-        return target
     shelf = root / "shelf" / f"{study.name}-{start}"
-    records: dict[Key, Record] = {}
-    for key, experiment in study.experiments().items():
-        if key.start != start:
-            continue
-        if time.time() > until:
-            raise CompanionError(
-                f"study {study.name}, start {start}: no time for {key.condition!r}"
-            )
-        if not (shelf / experiment.id).is_dir():  # a record whose weights are gone is made again
-            shutil.rmtree(root / experiment.id, ignore_errors=True)
-        records[key] = run(experiment, root, shelf=shelf)
-        shares = records[key].shares("test").round(2)
-        wall = records[key].provenance["wall_seconds"]
-        say(f"{study.name} {key.start}.{key.repeat} {key.condition}: {wall:.0f} s {dict(shares)}")
-    rows = [
-        distance(records[key], records[partner], key, partner, shelf, split)
-        for key, partner in partners(study)
-        if key in records and partner in records and time.time() < until
-        for split in SPLITS
+    wanted = {
+        key: experiment
+        for key, experiment in study.experiments().items()
+        if key.start == start and any(fnmatch(key.condition, pattern) for pattern in only)
+    }
+    file = _pairs_file(root, study, start)
+    known = set(zip(*(_read(file)[name] for name in _PAIR[:5]), strict=True))
+    pending = [
+        (a, b)
+        for a, b in partners(study)
+        if a in wanted and b in wanted and (*a, b.condition, b.repeat) not in known
     ]
-    target.parent.mkdir(parents=True, exist_ok=True)
-    part = target.with_suffix(".part")
-    pd.DataFrame(rows, columns=list(COLUMNS)).to_parquet(part, index=False)
-    part.replace(target)
-    shutil.rmtree(shelf)
-    return target
+    records: dict[Key, Record] = {}
+    for key, experiment in wanted.items():
+        if time.time() > until:
+            return False
+        needed = any(key in pair for pair in pending)
+        if needed and not (shelf / experiment.id).is_dir():  # its weights are gone: once more
+            shutil.rmtree(root / experiment.id, ignore_errors=True)
+        records[key] = run(experiment, root, shelf=shelf if needed else None)
+        wall = records[key].provenance["wall_seconds"]
+        shares = {label: round(float(x), 2) for label, x in records[key].shares("test").items()}
+        say(f"{study.name} {key.start}.{key.repeat} {key.condition}: {wall:.0f} s {shares}")
+        ready = [pair for pair in pending if pair[0] in records and pair[1] in records]
+        _add(file, [distance(records, pair, shelf, split) for pair in ready for split in SPLITS])
+        pending = [pair for pair in pending if pair not in ready]
+        for other, record in records.items():
+            if not any(other in pair for pair in pending):
+                shutil.rmtree(shelf / record.experiment.id, ignore_errors=True)
+    return True
+
+
+def _pairs_file(root: Path, study: Study, start: int) -> Path:
+    return root / "pairs" / f"{study.name}-{start}.parquet"
+
+
+def _read(file: Path) -> pd.DataFrame:
+    return pd.read_parquet(file) if file.is_file() else pd.DataFrame(columns=list(COLUMNS))
+
+
+def _add(file: Path, rows: list[tuple[str | int | float, ...]]) -> None:
+    """Put rows into a file of distances, which is never half written."""
+    if not rows:
+        return
+    file.parent.mkdir(parents=True, exist_ok=True)
+    table = pd.DataFrame(rows, columns=list(COLUMNS))
+    if file.is_file():
+        table = pd.concat([pd.read_parquet(file), table], ignore_index=True)
+    part = file.with_suffix(".part")
+    table.to_parquet(part, index=False)
+    part.replace(file)
 
 
 def distance(
-    run: Record, other: Record, key: Key, partner: Key, shelf: Path, split: str
+    records: dict[Key, Record], pair: Pair, shelf: Path, split: str
 ) -> tuple[str | int | float, ...]:
     """A row of ``COLUMNS``: the sampled distance with its interval, and the listed bracket."""
     from companion.rlhf.estimates import mixture_distance
 
+    key, partner = pair
+    run, other = records[key], records[partner]
     folders = shelf / run.experiment.id, shelf / other.experiment.id
     found = mixture_distance(run.experiment, folders, split, SAMPLES, seed=key.start)
     listed = distribution_distance(run.split(split), other.split(split))
-    names = (key.condition, key.start, key.repeat, partner.condition, partner.repeat, split)
+    names = (*key, partner.condition, partner.repeat, split)
     ends = (found.value, found.low, found.high, found.samples, listed.lower, listed.upper)
     return (*names, *ends)
 
 
 def collect(study: Study, root: Path, folder: Path) -> int:
-    """Take the runs and distances of finished starts below ``root`` into a study's tables.
+    """Take the finished runs and distances below ``root`` into a study's tables.
 
     Returns:
         How many runs were added.
     """
-    from companion.rlhf.records import read_record
-
-    files = sorted((root / "pairs").glob(f"{study.name}-*.parquet"))
-    starts = {int(file.stem.rsplit("-", 1)[1]): file for file in files}
-    known = set()
-    if tables.has_table(folder, "pairs"):
-        known = set(tables.read_table(folder, "pairs")["start"])
-    wanted = [root / e.id for key, e in study.experiments().items() if key.start in starts]
-    added = import_records([read_record(p) for p in wanted if p.is_dir()], study, folder)
-    new = [pd.read_parquet(file) for start, file in starts.items() if start not in known]
-    if new:
-        tables.append_rows(folder, {"pairs": pd.concat(new, ignore_index=True)})
+    done = [root / e.id for e in study.experiments().values() if (root / e.id).is_dir()]
+    added = import_records([read_record(path) for path in done], study, folder)
+    for start in study.starts:
+        add_distances(folder, _read(_pairs_file(root, study, start)))
     return added
+
+
+def add_distances(folder: Path, rows: pd.DataFrame) -> None:
+    """Add distances to a study's tables; those that are there already are left out."""
+    if tables.has_table(folder, "pairs"):
+        known = tables.read_table(folder, "pairs")[list(_PAIR)].astype("str")
+        rows = rows[
+            ~rows[list(_PAIR)].astype("str").apply(tuple, axis=1).isin(known.apply(tuple, axis=1))
+        ]
+    if len(rows):
+        tables.append_rows(folder, {"pairs": rows})
 
 
 def sampled_distances(runs: Runs, split: str = "train") -> pd.DataFrame:

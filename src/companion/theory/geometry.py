@@ -1,4 +1,4 @@
-"""The occupancy polytope: policies as points, rewards as directions (sharper fact 5)."""
+"""The occupancy polytope: policies as points, rewards as directions (fact 11)."""
 
 from itertools import product
 

@@ -9,7 +9,7 @@ from companion.widgets.source import browser_code
 class CliffExplorer(anywidget.AnyWidget):
     """Sliders for the number of tied answers, the bonus and the temperature.
 
-    The drawing and the arithmetic (sharper fact 3 of this book: the exact width of the cliff) live
+    The drawing and the arithmetic (fact 7 of this book: the exact width of the cliff) live
     in ``cliff.js``; a test holds them against :func:`companion.theory.softmax_policy`.
 
     Attributes:

@@ -1,4 +1,4 @@
-"""Fact 2, beyond the paper: KL-regularised training moves whole completions without 1/(1 − γ)."""
+"""Fact 6, beyond the paper: KL-regularised training moves whole completions without 1/(1 − γ)."""
 
 from typing import Any
 
@@ -6,7 +6,7 @@ import numpy as np
 import sympy
 import z3
 
-from companion.results import sharp_1_softmax
+from companion.results import sharp_5_softmax
 from companion.results.base import (
     Check,
     Counterexample,
@@ -20,10 +20,10 @@ from companion.results.base import (
 )
 from companion.theory import TokenTree, total_variation
 
-ITEM = "Fact 2"
+ITEM = "Fact 6"
 TITLE = "Whole completions under a KL penalty: no factor of length"
 CHAPTER = 8
-uses: tuple[str, ...] = ("sharp_1_softmax",)
+uses: tuple[str, ...] = ("sharp_5_softmax",)
 
 STATEMENT = r"""
 What RLHF trains: a token tree, $\gamma = 1$, a reward $R(y)$ at the end of a completion $y$ (or any
@@ -34,18 +34,18 @@ $$\pi_\beta(y) = \frac{\pi_{\mathrm{ref}}(y)\, e^{R(y)/\beta}}
 also when it is computed token by token with a per-step penalty. Therefore
 $$d_{TV}(\pi_{\beta, R_1}, \pi_{\beta, R_2}) \le \tanh\frac{\mathrm{span}(R_1 - R_2)}{4\beta}$$
 over *whole completions* of any length, the span taken over the completions that have mass under
-$\pi_{\mathrm{ref}}$: a corollary of fact 1. Proposition 4.7's constant
+$\pi_{\mathrm{ref}}$: a corollary of fact 5. Proposition 4.7's constant
 $1/(2\beta(1-\gamma))$, which grows without bound as $\gamma \to 1$, is not needed.
 """
 
 
 def bound(span: Any, beta: Any) -> Any:
     """Bound on the total variation between the optimal distributions over completions."""
-    return sharp_1_softmax.bound(span, beta)
+    return sharp_5_softmax.bound(span, beta)
 
 
 def symbolic() -> Derivation:
-    """Gibbs' variational identity, the chain rule over any number of tokens, and fact 1."""
+    """Gibbs' variational identity, the chain rule over any number of tokens, and fact 5."""
     beta, k = sympy.symbols("beta k", positive=True)
     term, total = _gibbs(beta)
     largest = bound(2 * beta * sympy.log(k), beta)
@@ -75,15 +75,15 @@ def symbolic() -> Derivation:
                 _token_by_token(),
             ),
             Step(
-                "Fact 1 with the reference $\\pi_{\\mathrm{ref}}$ and completions as actions. With "
+                "Fact 5 with the reference $\\pi_{\\mathrm{ref}}$ and completions as actions. With "
                 "$k = e^{\\mathrm{span}(R_1 - R_2)/(2\\beta)}$ the bound is",
                 rf"d_{{TV}} \le {tex(largest)} = {tex(sharp.rhs)}",
-                (sharp, cited("fact 1")),
+                (sharp, cited("fact 5")),
             ),
         ),
         scope="the variational identity for any number of completions (SymPy for each, z3 for "
         "their sum by induction), the token-by-token optimum for strings of any length (z3, by "
-        "induction on the number of tokens). A corollary of fact 1.",
+        "induction on the number of tokens). A corollary of fact 5.",
     )
 
 

@@ -1,4 +1,4 @@
-"""Fact 6, beyond the paper: moving one reward of the mixture is enough for the cliff."""
+"""Fact 4, beyond the paper: moving one reward of the mixture is enough for the cliff."""
 
 from typing import Any
 
@@ -28,7 +28,7 @@ from companion.theory import (
     uniform_policy,
 )
 
-ITEM = "Fact 6"
+ITEM = "Fact 4"
 TITLE = "One reward model is enough"
 CHAPTER = 7
 uses: tuple[str, ...] = ("prop_2_9", "prop_2_10", "prop_4_6")

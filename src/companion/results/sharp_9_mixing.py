@@ -1,4 +1,4 @@
-"""Fact 11, beyond the paper: no 1/(1 − γ) where every policy's chain mixes."""
+"""Fact 9, beyond the paper: no 1/(1 − γ) where every policy's chain mixes."""
 
 from typing import Any
 
@@ -6,7 +6,7 @@ import numpy as np
 import sympy
 import z3
 
-from companion.results import sharp_1_softmax
+from companion.results import sharp_5_softmax
 from companion.results.base import (
     Check,
     Counterexample,
@@ -31,10 +31,10 @@ from companion.theory import (
     total_variation,
 )
 
-ITEM = "Fact 11"
+ITEM = "Fact 9"
 TITLE = "Where the chain mixes, the discount does not matter"
 CHAPTER = 8
-uses: tuple[str, ...] = ("prop_2_4", "prop_4_7", "sharp_1_softmax")
+uses: tuple[str, ...] = ("prop_2_4", "prop_4_7", "sharp_5_softmax")
 
 DISCOUNTS = (0.0, 0.5, 0.9, 0.99, 1 - 1e-4, 1 - 1e-6)
 
@@ -47,7 +47,7 @@ $$\mathrm{span}(\Delta Q) \le \frac{\mathrm{span}(\Delta R)}{1 - \gamma\tau}, \q
 d_{TV} \le \tanh\frac{\mathrm{span}(\Delta R)}{4 \alpha (1 - \gamma\tau)}$$
 for the optimal $Q$ and, at temperature $\alpha > 0$, for the policy in every state. With
 $\tau < 1$ the bounds stay finite as $\gamma \to 1$; Proposition 4.7's does not. They are attained
-for every $\gamma$ and $\tau$. (With $\tau = 1$ they are fact 1's.)
+for every $\gamma$ and $\tau$. (With $\tau = 1$ they are fact 5's.)
 """
 
 
@@ -78,12 +78,12 @@ def symbolic() -> Derivation:
     x, alpha, discount, tau_symbol = sympy.symbols("x alpha gamma tau", positive=True)
     span = sympy.Symbol(r"\mathrm{span}(\Delta{R})")
     sharp = identity(
-        sharp_1_softmax.bound(q_bound(x, discount, tau_symbol), alpha),
+        sharp_5_softmax.bound(q_bound(x, discount, tau_symbol), alpha),
         policy_bound(x, alpha, discount, tau_symbol),
     )
     never_mixes = identity(
         policy_bound(2 * x, alpha, discount, 1),
-        sharp_1_softmax.soft_policy_bound(x, alpha, discount),
+        sharp_5_softmax.soft_policy_bound(x, alpha, discount),
     )
     limit = identity(
         sympy.limit(q_bound(x, discount, tau_symbol), discount, 1), x / (1 - tau_symbol)
@@ -115,13 +115,13 @@ def symbolic() -> Derivation:
                 contracts,
             ),
             Step(
-                "Fact 1 turns the span in a state into a distance of policies.",
+                "Fact 5 turns the span in a state into a distance of policies.",
                 r"d_{TV} \le " + tex(policy_bound(span, alpha, discount, tau_symbol)),
-                (sharp, cited("fact 1")),
+                (sharp, cited("fact 5")),
             ),
             Step(
                 "If the chain mixes the bound stays as $\\gamma \\to 1$; with $\\tau = 1$ it is "
-                "fact 1's. It is attained where two rows share mass $1 - \\tau$ and each keeps the "
+                "fact 5's. It is attained where two rows share mass $1 - \\tau$ and each keeps the "
                 "rest for a branch that earns the most, or the least.",
                 r"\lim_{\gamma \to 1} "
                 rf"{tex(q_bound(x, discount, tau_symbol))} = {tex(limit.rhs)}",

@@ -1,4 +1,4 @@
-"""Fact 8, beyond the paper: the rewards that keep a policy are a polyhedron with known walls."""
+"""Fact 2, beyond the paper: the rewards that keep a policy are a polyhedron with known walls."""
 
 from typing import Any
 
@@ -6,7 +6,7 @@ import numpy as np
 import sympy
 import z3
 
-from companion.results import sharp_4_stability_radius, thm_2_7
+from companion.results import sharp_1_stability_radius, thm_2_7
 from companion.results.base import (
     Check,
     Counterexample,
@@ -38,10 +38,10 @@ from companion.theory import (
     stability_radius,
 )
 
-ITEM = "Fact 8"
+ITEM = "Fact 2"
 TITLE = "The exact stability radius"
 CHAPTER = 3
-uses: tuple[str, ...] = ("prop_2_4", "thm_2_7", "sharp_4_stability_radius", "sharp_5_geometry")
+uses: tuple[str, ...] = ("prop_2_4", "thm_2_7", "sharp_1_stability_radius", "sharp_11_geometry")
 
 STATEMENT = r"""
 Let $S$ and $A$ be finite and $\pi^*$ a deterministic optimal policy of $R_0$. Write $d_s$ for the
@@ -55,7 +55,7 @@ $(s, b)$ is
 $$\frac{\Delta(s, b)}{\lVert \ell_{(s,b)} \rVert_1},$$
 reached along $-\mathrm{sign}(\ell_{(s,b)})$, and the smallest of these distances is the exact
 radius within which no change of the rewards takes the optimum from $\pi^*$. As
-$\lVert \ell_{(s,b)} \rVert_1 \le 2/(1-\gamma)$ it is never below fact 4's guarantee. If only some
+$\lVert \ell_{(s,b)} \rVert_1 \le 2/(1-\gamma)$ it is never below fact 1's guarantee. If only some
 rewards may change, the norm runs over those.
 """
 
@@ -77,7 +77,7 @@ def symbolic() -> Derivation:
     at_wall = identity(sympy.solve(delta - rho * norm, rho)[0], wall_distance(delta, norm))
     guarantee = identity(
         wall_distance(delta, norm_bound(discount)),
-        sharp_4_stability_radius.guaranteed(delta, discount),
+        sharp_1_stability_radius.guaranteed(delta, discount),
     )
     gap, size, length, change, gamma = z3.Reals("gap size length change gamma")
     inside = prove(
@@ -89,7 +89,7 @@ def symbolic() -> Derivation:
     )
     beyond = prove(gap - size * length < 0, size > wall_distance(gap, length), length > 0, gap >= 0)
     never_below = prove(
-        wall_distance(gap, length) >= sharp_4_stability_radius.guaranteed(gap, gamma),
+        wall_distance(gap, length) >= sharp_1_stability_radius.guaranteed(gap, gamma),
         length > 0,
         length <= norm_bound(gamma),
         gap >= 0,
@@ -99,11 +99,11 @@ def symbolic() -> Derivation:
     return Derivation(
         steps=(
             Step(
-                "The value of a policy is linear in the reward (fact 5), so the lead of $\\pi^*$ "
+                "The value of a policy is linear in the reward (fact 11), so the lead of $\\pi^*$ "
                 "over doing $b$ in $s$ once is linear, too:",
                 r"V^{\pi^*}_R(s) - Q^{\pi^*}_R(s, b) = \langle d_s, R \rangle - "
                 r"\langle d_{(s,b)}, R \rangle = \langle \ell_{(s,b)}, R \rangle",
-                cited("fact 5"),
+                cited("fact 11"),
             ),
             Step(
                 "If no lead is negative, the maximum over any number of actions is the value "
@@ -130,14 +130,14 @@ def symbolic() -> Derivation:
             ),
             Step(
                 "Two occupancies of mass $1/(1-\\gamma)$ differ by at most twice that, which is "
-                "fact 4's guarantee.",
+                "fact 1's guarantee.",
                 rf"\lVert \ell \rVert_1 \le {tex(norm_bound(discount))} \implies "
                 rf"\frac{{\Delta}}{{\lVert \ell \rVert_1}} \ge {tex(guarantee.rhs)}",
                 (_occupancies_differ_by_at_most_their_sum(), guarantee, never_below),
             ),
         ),
         scope="all of it for any number of states and actions and all reals (z3; sums and maxima "
-        "by induction). Linearity is fact 5's first step, uniqueness of the solution Proposition "
+        "by induction). Linearity is fact 11's first step, uniqueness of the solution Proposition "
         "2.4.",
     )
 

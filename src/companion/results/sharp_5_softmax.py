@@ -1,4 +1,4 @@
-"""Fact 1, beyond the paper: the sharp bound on how far a softmax moves."""
+"""Fact 5, beyond the paper: the sharp bound on how far a softmax moves."""
 
 from typing import Any
 
@@ -23,7 +23,7 @@ from companion.results.induction import average_stays_within
 from companion.results.samples import DISCOUNTS, tilt, two_branches
 from companion.theory import soft_optimal_q, softmax_policy, total_variation
 
-ITEM = "Fact 1"
+ITEM = "Fact 5"
 TITLE = "The sharp softmax bound"
 CHAPTER = 8
 uses: tuple[str, ...] = ("prop_4_3",)

@@ -1,4 +1,4 @@
-"""Fact 4, beyond the paper: how far rewards may move before the policy changes, exactly."""
+"""Fact 1, beyond the paper: how far rewards may move before the policy changes, exactly."""
 
 from functools import partial
 from typing import Any
@@ -37,7 +37,7 @@ from companion.theory import (
     stability_radius,
 )
 
-ITEM = "Fact 4"
+ITEM = "Fact 1"
 TITLE = "The stability radius"
 CHAPTER = 3
 uses: tuple[str, ...] = ("prop_2_4", "lemma_2_5", "thm_2_7")

@@ -1,4 +1,4 @@
-"""Fact 9, beyond the paper: how far each prompt is from the edge, and how many are near it."""
+"""Fact 3, beyond the paper: how far each prompt is from the edge, and how many are near it."""
 
 from typing import Any
 
@@ -8,7 +8,7 @@ import z3
 from scipy.integrate import quad
 from scipy.special import ndtr
 
-from companion.results import sharp_4_stability_radius
+from companion.results import sharp_1_stability_radius
 from companion.results.base import (
     Check,
     Counterexample,
@@ -25,10 +25,10 @@ from companion.results.elementary import exp, log, maximum
 from companion.results.samples import random_transitions
 from companion.theory import FiniteMDP, optimal_q
 
-ITEM = "Fact 9"
+ITEM = "Fact 3"
 TITLE = "Margins: which prompts an error can flip, and how many are near-ties"
 CHAPTER = 3
-uses: tuple[str, ...] = ("prop_2_4", "sharp_4_stability_radius")
+uses: tuple[str, ...] = ("prop_2_4", "sharp_1_stability_radius")
 
 STATEMENT = r"""
 *(1) Which prompts.* Let completions be rewarded at their end and $\gamma = 1$. Errors of size at
@@ -200,7 +200,7 @@ def _prompts(rng: np.random.Generator, prompts: int) -> Check:
         rewards = rng.normal(size=int(rng.integers(2, 40)))
         best, gap = int(rewards.argmax()), float(-np.diff(np.sort(rewards)[:-3:-1])[0])
         for multiple in (0.999, 1.001):
-            error = multiple * sharp_4_stability_radius.terminal_radius(gap)
+            error = multiple * sharp_1_stability_radius.terminal_radius(gap)
             worst = rewards + np.where(np.arange(rewards.size) == best, -error, error)
             rows.append((gap, multiple, float(worst.argmax() != best), gap <= widest_gap(error)))
     gaps, multiples, flipped, in_reach = np.array(rows, dtype=float).T

@@ -1,4 +1,4 @@
-"""Fact 7, beyond the paper: dividing advantages by their deviation re-opens the cliff."""
+"""Fact 12, beyond the paper: dividing advantages by their deviation re-opens the cliff."""
 
 from typing import Any
 
@@ -8,7 +8,7 @@ import z3
 from scipy.optimize import brentq
 from scipy.special import expit
 
-from companion.results import sharp_1_softmax, sharp_3_cliff_width
+from companion.results import sharp_5_softmax, sharp_7_cliff_width
 from companion.results.base import (
     Check,
     Counterexample,
@@ -24,10 +24,10 @@ from companion.results.base import (
 from companion.results.elementary import sqrt, tanh
 from companion.theory import softmax_policy, total_variation
 
-ITEM = "Fact 7"
+ITEM = "Fact 12"
 TITLE = "Advantage normalisation re-opens the cliff"
 CHAPTER = 11
-uses: tuple[str, ...] = ("sharp_1_softmax", "sharp_3_cliff_width")
+uses: tuple[str, ...] = ("sharp_5_softmax", "sharp_7_cliff_width")
 
 GUARD = 1e-4
 """What is added to the deviation before dividing, as in GRPO."""
@@ -44,7 +44,7 @@ Let $m \ge 2$ answers have mass $1/m$ under $\pi_{\mathrm{ref}}$ and equal rewar
 $\varepsilon > 0$ on one. At **every** such rest point
 $$d_{TV}(\pi, \pi_{\mathrm{ref}}) \ge w\Bigl(\frac{2\varepsilon}{\beta(\varepsilon + 2c)}, m\Bigr),
 \qquad d_{TV}(\pi, \pi_{\mathrm{ref}}) \le \tanh\frac{\varepsilon}{4\beta c},$$
-with $w$ the cliff of fact 3. For $c > 0$ there is such a rest point for every $\beta > 0$; for
+with $w$ the cliff of fact 7. For $c > 0$ there is such a rest point for every $\beta > 0$; for
 $c = 0$ only from a threshold on (fact 13), and below it the statement is about nothing: training
 has nowhere to stop. For $c = 0$ the first bound is $w(2/\beta, m)$ whatever $\varepsilon$: a cliff
 again, although $\beta > 0$. The guard $c$ alone restores continuity, with a constant
@@ -76,7 +76,7 @@ def deviation(epsilon: Any, mass: Any, others: Any) -> Any:
 
 def lower_bound(epsilon: Any, beta: Any, ties: Any, guard: Any = GUARD) -> Any:
     """The least move at any rest point."""
-    return sharp_3_cliff_width.move(2 * epsilon / (beta * (epsilon + 2 * guard)), ties)
+    return sharp_7_cliff_width.move(2 * epsilon / (beta * (epsilon + 2 * guard)), ties)
 
 
 def upper_bound(epsilon: Any, beta: Any, guard: Any = GUARD) -> Any:
@@ -95,11 +95,11 @@ def symbolic() -> Derivation:
     )
     stated = identity(
         lower_bound(eps, beta, m, c),
-        sharp_3_cliff_width.move(effective_bonus(eps, eps / 2, c) / beta, m),
+        sharp_7_cliff_width.move(effective_bonus(eps, eps / 2, c) / beta, m),
     )
-    no_guard = identity(lower_bound(eps, beta, m, 0), sharp_3_cliff_width.move(2 / beta, m))
+    no_guard = identity(lower_bound(eps, beta, m, 0), sharp_7_cliff_width.move(2 / beta, m))
     guarded = identity(
-        upper_bound(eps, beta, c), sharp_1_softmax.bound(effective_bonus(eps, 0, c), beta)
+        upper_bound(eps, beta, c), sharp_5_softmax.bound(effective_bonus(eps, 0, c), beta)
     )
     slope = identity(sympy.diff(upper_bound(eps, beta, c), eps).subs(eps, 0), 1 / (4 * beta * c))
 
@@ -137,15 +137,15 @@ def symbolic() -> Derivation:
                 (least, at_least),
             ),
             Step(
-                "and as the cliff of fact 3 increases with the bonus, the move is at least "
+                "and as the cliff of fact 7 increases with the bonus, the move is at least "
                 "$w$ of that; without the guard",
                 rf"d_{{TV}} \ge w\Bigl(\frac{{2}}{{\beta}}, m\Bigr) = {tex(no_guard.rhs)}",
-                (stated, no_guard, cited("fact 3")),
+                (stated, no_guard, cited("fact 7")),
             ),
             Step(
-                "On the other side the bonus is at most $\\varepsilon/c$; by fact 1",
+                "On the other side the bonus is at most $\\varepsilon/c$; by fact 5",
                 rf"d_{{TV}} \le {tex(guarded.lhs)}",
-                (at_most, guarded, cited("fact 1")),
+                (at_most, guarded, cited("fact 5")),
             ),
             Step(
                 "whose slope at zero is all the continuity there is:",
@@ -156,7 +156,7 @@ def symbolic() -> Derivation:
         ),
         scope="the rest points for any number of answers (slopes by SymPy, sums by z3 with "
         "induction), the bounds on the deviation and the bonus for all reals (z3), the rest "
-        "by facts 1 and 3. Large groups stand for expectations: the noise of finite groups and "
+        "by facts 5 and 7. Large groups stand for expectations: the noise of finite groups and "
         "the way to the rest point are not part of the statement.",
     )
 
@@ -258,7 +258,7 @@ def numeric(
         "epsilon": epsilon,
         "beta": beta,
         "ties": m,
-        "without_scaling": sharp_3_cliff_width.move(epsilon / beta, m),
+        "without_scaling": sharp_7_cliff_width.move(epsilon / beta, m),
     }
     low, high = lower_bound(epsilon, beta, m), upper_bound(epsilon, beta)
     return (
@@ -284,13 +284,13 @@ def _attained(epsilons: np.ndarray) -> Check:
 
 
 def _training(epsilons: np.ndarray, normalise: bool) -> Check:
-    """Trained with m = 4 and β = 1: the rest point with scaling, fact 3's curve without."""
+    """Trained with m = 4 and β = 1: the rest point with scaling, fact 7's curve without."""
     ties, beta = 4, 1.0
     moved = _moves(epsilons, ties, beta, normalise)
     claimed = (
         np.array([rest_point(e, beta, ties) - 1 / ties for e in epsilons])
         if normalise
-        else sharp_3_cliff_width.move(epsilons / beta, ties)
+        else sharp_7_cliff_width.move(epsilons / beta, ties)
     )
     name = "trained, scaled" if normalise else "trained, unscaled"
     return Check(name, "==", moved, claimed, {"epsilon": epsilons}, tolerance=1e-6)

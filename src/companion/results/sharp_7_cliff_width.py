@@ -1,11 +1,11 @@
-"""Fact 3, beyond the paper: the exact shape of the cliff under a KL penalty."""
+"""Fact 7, beyond the paper: the exact shape of the cliff under a KL penalty."""
 
 from typing import Any
 
 import numpy as np
 import sympy
 
-from companion.results import prop_2_10, sharp_1_softmax
+from companion.results import prop_2_10, sharp_5_softmax
 from companion.results.base import (
     Check,
     Counterexample,
@@ -18,10 +18,10 @@ from companion.results.base import (
 from companion.results.elementary import exp, log
 from companion.theory import TokenTree, softmax_policy, total_variation
 
-ITEM = "Fact 3"
+ITEM = "Fact 7"
 TITLE = "The exact width of the cliff"
-CHAPTER = 4
-uses: tuple[str, ...] = ("prop_2_10", "sharp_1_softmax", "sharp_2_kl_sequence")
+CHAPTER = 8
+uses: tuple[str, ...] = ("prop_2_10", "sharp_5_softmax", "sharp_6_kl_sequence")
 
 STATEMENT = r"""
 Let $m \ge 2$ completions be equally rewarded, each of mass $1/m$ under the reference (nothing else
@@ -31,8 +31,8 @@ $$d_{TV} = \frac{(m-1)\,(e^{\varepsilon/\beta} - 1)}{m\,(e^{\varepsilon/\beta} +
 It depends on $\varepsilon/\beta$ only, increases, and tends to $(m-1)/m$, Proposition 2.10's jump,
 as $\varepsilon/\beta \to \infty$. Half the height is reached at
 $\varepsilon = \beta \log(m + 1)$: the cliff has width proportional to $\beta$. For $m \ge 3$ it
-touches the bound of fact 1 at $\varepsilon = 2\beta\log(m-1)$ and nowhere else; for $m = 2$ it
-stays below. (A corollary of fact 2: the optimum is known, so the distance can be written down.)
+touches the bound of fact 5 at $\varepsilon = 2\beta\log(m-1)$ and nowhere else; for $m = 2$ it
+stays below. (A corollary of fact 6: the optimum is known, so the distance can be written down.)
 """
 
 
@@ -48,7 +48,7 @@ def half_width(ties: Any) -> Any:
 
 
 def symbolic() -> Derivation:
-    """From the closed form; limits, slope, half height, and where fact 1 is touched."""
+    """From the closed form; limits, slope, half height, and where fact 5 is touched."""
     x, m, growth = sympy.symbols("x m g", positive=True)
     lifted = (sympy.exp(x) / m) / (sympy.exp(x) / m + (m - 1) / m)
     distance = identity(lifted - 1 / m, move(x, m))
@@ -66,19 +66,19 @@ def symbolic() -> Derivation:
     k = sympy.Symbol("k", positive=True)  # k = m - 1
     touching = identity(
         move(2 * sympy.log(k), k + 1),
-        sympy.simplify(sharp_1_softmax.bound(2 * sympy.log(k), 1).rewrite(sympy.exp)),
+        sympy.simplify(sharp_5_softmax.bound(2 * sympy.log(k), 1).rewrite(sympy.exp)),
     )
     # tanh(x/4) − w with g = s², x = 2 log s: a square over positive terms.
     root = sympy.Symbol("s", positive=True)
     below = identity(
-        sharp_1_softmax.bound(2 * sympy.log(root), 1).rewrite(sympy.exp)
+        sharp_5_softmax.bound(2 * sympy.log(root), 1).rewrite(sympy.exp)
         - move(2 * sympy.log(root), m),
         (root - 1) * (root - m + 1) ** 2 / (m * (root + 1) * (root**2 + m - 1)),
     )
     return Derivation(
         steps=(
             Step(
-                "With $x = \\varepsilon/\\beta$ (fact 2) the mass of the lifted completion rises "
+                "With $x = \\varepsilon/\\beta$ (fact 6) the mass of the lifted completion rises "
                 "by, and all others together lose,",
                 distance,
                 loss,
@@ -141,13 +141,13 @@ def numeric(
         _check("move of the optimum, m answers", epsilon, beta, m, moved),
         _check("move over completions of a tree", tree_epsilon, tree_beta, tree_m, tree_moved),
         Check(
-            "where the bound of fact 1 is touched",
+            "where the bound of fact 5 is touched",
             "==",
             move(touch, many),
-            sharp_1_softmax.bound(touch, 1.0),
+            sharp_5_softmax.bound(touch, 1.0),
             {"ties": many},
         ),
-        Check("below it elsewhere", "<=", move(grid, others), sharp_1_softmax.bound(grid, 1.0)),
+        Check("below it elsewhere", "<=", move(grid, others), sharp_5_softmax.bound(grid, 1.0)),
     )
 
 

@@ -1,4 +1,4 @@
-"""Fact 10, beyond the paper: with entropy the map is a homeomorphism, up to shaping."""
+"""Fact 8, beyond the paper: with entropy the map is a homeomorphism, up to shaping."""
 
 from typing import Any
 
@@ -6,7 +6,7 @@ import numpy as np
 import sympy
 import z3
 
-from companion.results import sharp_1_softmax
+from companion.results import sharp_5_softmax
 from companion.results.base import (
     BY_DEFINITION,
     Check,
@@ -36,10 +36,10 @@ from companion.theory import (
     total_variation,
 )
 
-ITEM = "Fact 10"
+ITEM = "Fact 8"
 TITLE = "Entropy makes the map a homeomorphism, up to shaping"
 CHAPTER = 8
-uses: tuple[str, ...] = ("prop_2_4", "prop_4_7", "sharp_1_softmax")
+uses: tuple[str, ...] = ("prop_2_4", "prop_4_7", "sharp_5_softmax")
 
 STATEMENT = r"""
 Let $S$, $A$ be finite, $\gamma \in [0, 1)$, $\alpha > 0$ and $\pi_R$ the entropy-regularised
@@ -107,7 +107,7 @@ def symbolic() -> Derivation:
     weight = identity(sympy.exp(alpha * sympy.log(probability) / alpha), probability)
     size, discount = sympy.symbols("D gamma", positive=True)
     sharp = identity(
-        sharp_1_softmax.bound(2 * q_bound(size, discount), alpha),
+        sharp_5_softmax.bound(2 * q_bound(size, discount), alpha),
         policy_bound(size, alpha, discount),
     )
     return Derivation(
@@ -144,9 +144,9 @@ def symbolic() -> Derivation:
             ),
             Step(
                 "The span of $\\Delta Q$ over the actions of a state is at most twice its size; "
-                "fact 1 gives, with $D = \\lVert \\Delta R \\rVert_{\\mathrm{sh}}$,",
+                "fact 5 gives, with $D = \\lVert \\Delta R \\rVert_{\\mathrm{sh}}$,",
                 rf"d_{{TV}} \le {tex(sharp.rhs)}",
-                (sharp, cited("fact 1")),
+                (sharp, cited("fact 5")),
             ),
             Step(
                 "Any policy with full support is the optimum of $R = \\alpha \\log \\pi$: its "

@@ -1,4 +1,4 @@
-"""Fact 5, beyond the paper: the reward-policy map as the gradient of a support function."""
+"""Fact 11, beyond the paper: the reward-policy map as the gradient of a support function."""
 
 from typing import Any
 
@@ -34,7 +34,7 @@ from companion.theory import (
     softmax_policy,
 )
 
-ITEM = "Fact 5"
+ITEM = "Fact 11"
 TITLE = "The geometry of the cliff"
 CHAPTER = 10
 uses: tuple[str, ...] = ("prop_2_4", "lemma_2_5", "lemma_c_2")

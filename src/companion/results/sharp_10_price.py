@@ -1,4 +1,4 @@
-"""Fact 12, beyond the paper: what continuity costs, and that the softmax pays a little more."""
+"""Fact 10, beyond the paper: what continuity costs, and that the softmax pays a little more."""
 
 from typing import Any
 
@@ -8,7 +8,7 @@ import z3
 from scipy.optimize import minimize_scalar
 from scipy.special import expit, lambertw
 
-from companion.results import sharp_1_softmax
+from companion.results import sharp_5_softmax
 from companion.results.base import (
     Check,
     Counterexample,
@@ -23,10 +23,10 @@ from companion.results.base import (
 )
 from companion.results.elementary import absolute, maximum
 
-ITEM = "Fact 12"
+ITEM = "Fact 10"
 TITLE = "The price of continuity"
 CHAPTER = 8
-uses: tuple[str, ...] = ("sharp_1_softmax",)
+uses: tuple[str, ...] = ("sharp_5_softmax",)
 
 STATEMENT = r"""
 Let $M$ choose for every pair of rewards a distribution over two arms, with
@@ -85,7 +85,7 @@ def symbolic() -> Derivation:
     at_best = identity(best * (sympy.Rational(1, 2) - constant * best / 2), least_price(constant))
     # Rewards that move by ρ move the difference of the arms by at most a span of 2ρ.
     steepest = identity(
-        sympy.diff(sharp_1_softmax.bound(2 * x, temperature(constant)), x).subs(x, 0), constant
+        sympy.diff(sharp_5_softmax.bound(2 * x, temperature(constant)), x).subs(x, 0), constant
     )
     regret = x / (1 + sympy.exp(x))
     stationary = identity(
@@ -126,10 +126,10 @@ def symbolic() -> Derivation:
                 (probability, attains, lipschitz),
             ),
             Step(
-                "The softmax moves by at most $\\tanh(\\rho/(2\\alpha))$ (fact 1, attained at a "
+                "The softmax moves by at most $\\tanh(\\rho/(2\\alpha))$ (fact 5, attained at a "
                 "tie), whose slope is largest at zero:",
                 rf"L = \frac{{1}}{{2\alpha}}, \qquad \alpha = {tex(temperature(constant))}",
-                (steepest, cited("fact 1")),
+                (steepest, cited("fact 5")),
             ),
             Step(
                 "At the lead $D = \\alpha x$ its regret is $\\alpha x/(1 + e^x)$, which rises "
