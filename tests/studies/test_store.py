@@ -9,7 +9,7 @@ import pytest
 from companion.errors import CompanionError
 from companion.rlhf import Experiment
 from companion.rlhf.distances import distribution_distance
-from companion.rlhf.records import Run
+from companion.rlhf.records import SAMPLED, Run
 from companion.studies.store import RARE, Runs, import_records, load
 from companion.studies.study import Key, Study
 from companion.studies.tables import read_table
@@ -32,7 +32,7 @@ COMPLETIONS = [f"c{i}" for i in range(12)]
 class Made(Run):
     """A run with made-up numbers: six completions that any policy writes, six that none does."""
 
-    experiment = metrics = distribution = provenance = None  # set below
+    experiment = metrics = distribution = provenance = samples = None  # set below
 
     def __init__(self, experiment, seed=0, splits=("train", "test")):
         rng = np.random.default_rng([seed, experiment.seed, experiment.sft_seed])
@@ -40,6 +40,7 @@ class Made(Run):
         self.experiment = experiment
         self.metrics = pd.DataFrame({"step": [0, 5], "reward": rng.random(2)})
         self.provenance = {"device": "made up", "seed": experiment.seed}
+        self.samples = pd.DataFrame(columns=list(SAMPLED))
         rows = [(s, p, c, "right" if c < "c2" else "wrong")
                 for s in splits for p in "pq" for c in COMPLETIONS]  # fmt: skip
         table = pd.DataFrame(rows, columns=["split", "prompt", "completion", "label"])
