@@ -231,6 +231,24 @@ def test_a_run_whose_loss_is_not_finite_records_nothing(tmp_path, lab, monkeypat
     assert not (lab / experiment.id).exists()
 
 
+@pytest.mark.parametrize(
+    ("sizes", "hint"),
+    [((64, 8), "batch_size 32 needs"), ((48, 16), "batch_size 16 needs"), ((8, 8), "smaller tier")],
+)
+def test_too_little_memory_is_one_line_that_names_a_size(lab, monkeypatch, sizes, hint):
+    def full(self, prompts, texts):
+        raise torch.OutOfMemoryError("CUDA out of memory.\nTried to allocate 20 GiB.")
+
+    monkeypatch.setattr(Rewards, "totals", full)
+    experiment = sampled(seed=6, batch_size=sizes[0], group_size=sizes[1])
+    with pytest.raises(CompanionError, match=hint) as caught:
+        run(experiment, lab)
+    assert len(str(caught.value).splitlines()) == 1
+    assert not (lab / experiment.id).exists()
+    if "batch_size" in hint:  # a size that an experiment can have
+        small(**{"batch_size": int(hint.split()[1]), "group_size": sizes[1]})
+
+
 def test_routes_pay_by_class_and_the_gate_moves(lab):
     row = {"safety_rm": 0.2, "general_rm": 0.8}
     fields = {"task": "alignment", "rewards": dict.fromkeys(row, 1.0), "routes": {"*": row}}

@@ -218,7 +218,7 @@ def machine(tmp_path_factory):
     ours = Path(sysconfig.get_paths()["purelib"])
     version = f"python{sys.version_info.major}.{sys.version_info.minor}"
     theirs = folder / "env" / "lib" / version / "site-packages"
-    lacks = {canonicalize_name(name) for name in (*SENT, "policy-cliff-companion")}
+    lacks = {canonicalize_name(name) for name in (*SENT, "companion", "policy-cliff-companion")}
     for entry in ours.iterdir():
         name = canonicalize_name(entry.name.split("-")[0].removeprefix("_"))
         if name.startswith(tuple(lacks)) or entry.suffix == ".pth":  # an editable one, too

@@ -17,6 +17,7 @@ from transformers import (
 )
 from trl import GRPOConfig, GRPOTrainer, RLOOConfig, RLOOTrainer
 
+from companion.errors import CompanionError
 from companion.rlhf.experiment import Experiment
 from companion.rlhf.hardware import pick_hardware
 from companion.rlhf.monitor import Monitor
@@ -44,6 +45,9 @@ def train(
 
     The trained policy goes to ``folder/policy``, metrics to ``folder/metrics.jsonl`` as they come,
     checkpoints to ``folder/trainer``.
+
+    Raises:
+        CompanionError: if the device has too little memory; the line names a size that needs less.
     """
     ours = {"exact": _train_exactly, "policy_gradient": train_by_policy_gradient}
     own = ours.get(experiment.trainer)
@@ -55,12 +59,24 @@ def train(
         desc=experiment.trainer, total=experiment.steps, unit="step", disable=not progress
     ) as bar:
         monitor = Monitor(experiment, tokenizer, folder / "metrics.jsonl", bar)
-        if own:
-            own(experiment, policy, tokenizer, rewards, monitor)
-            policy.save_pretrained(folder / "policy")
-            tokenizer.save_pretrained(folder / "policy")
-        else:
-            _train_by_sampling(experiment, policy, tokenizer, rewards, monitor, folder, checkpoint)
+        try:
+            if own:
+                own(experiment, policy, tokenizer, rewards, monitor)
+                policy.save_pretrained(folder / "policy")
+                tokenizer.save_pretrained(folder / "policy")
+            else:
+                _train_by_sampling(
+                    experiment, policy, tokenizer, rewards, monitor, folder, checkpoint
+                )
+        except torch.OutOfMemoryError:
+            raise CompanionError(_too_large(experiment)) from None
+
+
+def _too_large(experiment: Experiment) -> str:
+    size, group = experiment.batch_size, experiment.group_size
+    less = size // 2 // group * group
+    hint = f"batch_size {less} needs about half of it" if less else "take a smaller tier or model"
+    return f"out of memory: batch_size {size} at the tier {experiment.tier}; {hint}"
 
 
 def _train_by_sampling(
