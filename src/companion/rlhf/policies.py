@@ -4,6 +4,7 @@ import contextlib
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import datasets
 import torch
@@ -164,23 +165,37 @@ def decode(tokenizer: PreTrainedTokenizerBase, tokens: Sequence[int]) -> str:
 
 
 def pretrained(
-    name: str, progress: bool = False
+    name: str, progress: bool = False, kind: Any = AutoModelForCausalLM, **config: Any
 ) -> tuple[PreTrainedModel, PreTrainedTokenizerBase, dict[str, str]]:
     """A model of a hub, or of a folder, with its tokenizer and where its weights came from.
 
+    Args:
+        name: of the model, or a folder.
+        progress: show what is fetched.
+        kind: transformers' class that loads it.
+        config: fields of its configuration to change.
+
     Raises:
-        CompanionError: if its weights are nowhere in reach, or are not whole.
+        CompanionError: if its weights are nowhere in reach, or are not whole, or its tokenizer
+            knows no end of a text.
     """
     folder = weights_folder(name, progress)
     try:
         tokenizer = AutoTokenizer.from_pretrained(folder)
-        policy = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32)
-    except (OSError, ValueError, SafetensorError) as error:
+        model, found = kind.from_pretrained(
+            folder, dtype=torch.float32, output_loading_info=True, **config
+        )
+    except (OSError, ValueError, RuntimeError, SafetensorError) as error:
         reason = str(error).splitlines()[0]
         raise CompanionError(f"model {name}: {folder} cannot be read: {reason}") from None
+    lost = sorted(key for key in found["missing_keys"] if key.startswith(model.base_model_prefix))
+    if lost:  # transformers would fill them with random numbers
+        raise CompanionError(f"model {name}: {folder} lacks {lost[0]} and {len(lost) - 1} more")
+    if tokenizer.eos_token_id is None:
+        raise CompanionError(f"model {name}: its tokenizer has no end token (eos_token)")
     if tokenizer.pad_token_id is None:
         tokenizer.pad_token = tokenizer.eos_token
-    return policy, tokenizer, origin(folder)
+    return model, tokenizer, origin(folder)
 
 
 def load(folder: Path, device: str = "cpu") -> tuple[PreTrainedModel, PreTrainedTokenizerFast]:

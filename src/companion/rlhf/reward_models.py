@@ -8,7 +8,6 @@ import torch
 from datasets import Dataset
 from transformers import (
     AutoModelForSequenceClassification,
-    AutoTokenizer,
     PreTrainedModel,
     PreTrainedTokenizerBase,
     PreTrainedTokenizerFast,
@@ -17,10 +16,15 @@ from transformers import (
 from trl import RewardConfig, RewardTrainer
 
 from companion.rlhf.experiment import RewardModel
-from companion.rlhf.policies import encode, policy_config, prompt_tokens, word_tokenizer
+from companion.rlhf.policies import (
+    encode,
+    policy_config,
+    pretrained,
+    prompt_tokens,
+    word_tokenizer,
+)
 from companion.rlhf.sft import Bar, check_weights, quiet_arguments
 from companion.rlhf.tasks import get_task
-from companion.rlhf.weights import weights_folder
 
 
 def train_reward_model(spec: RewardModel, folder: Path, progress: bool = False) -> None:
@@ -63,13 +67,8 @@ def _untrained(
 ) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
     """The model before its training: from config, or a pretrained one with a new head."""
     if spec.model is not None:
-        folder = weights_folder(spec.model, progress)
-        tokenizer = AutoTokenizer.from_pretrained(folder)
-        model = AutoModelForSequenceClassification.from_pretrained(
-            folder, num_labels=1, dtype=torch.float32
-        )
-        if tokenizer.pad_token_id is None:
-            tokenizer.pad_token = tokenizer.eos_token
+        kind = AutoModelForSequenceClassification
+        model, tokenizer, _ = pretrained(spec.model, progress, kind, num_labels=1)
         model.config.pad_token_id = tokenizer.pad_token_id
         return model, tokenizer
     tokenizer = word_tokenizer(get_task(spec.task).texts())
@@ -91,7 +90,7 @@ class LearnedReward:
         self._known: dict[tuple[str, str], float] = {}
 
     def __call__(self, prompts: Sequence[str], completions: Sequence[str]) -> list[float]:
-        """Score of each completion; a text too long to be one scores as an empty one."""
+        """Score of each completion; its tokenizer must read them."""
         pairs = list(zip(prompts, completions, strict=True))
         new = [pair for pair in dict.fromkeys(pairs) if pair not in self._known]
         if new:

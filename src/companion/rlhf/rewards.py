@@ -63,10 +63,12 @@ class Rewards:
         assert self._learned is not None
         replies = {p: self._task.completions(p) for p in dict.fromkeys(prompts)}
         floors = {p: min(self._learned([p] * len(cs), cs)) for p, cs in replies.items()}
-        scores = zip(prompts, completions, self._learned(prompts, completions), strict=True)
-        return [
-            s - floors[p] if self._task.behaviour(p, c) != "other" else 0.0 for p, c, s in scores
-        ]
+        asked = list(zip(prompts, completions, strict=True))
+        labels = self._task.behaviours(prompts, completions)
+        sent = [pair for pair, label in zip(asked, labels, strict=True) if label != "other"]
+        found = self._learned([p for p, _ in sent], [c for _, c in sent])
+        scores = dict(zip(sent, found, strict=True))
+        return [scores[pair] - floors[pair[0]] if pair in scores else 0.0 for pair in asked]
 
     def route(self, name: str, prompt: str) -> float:
         """w_k(s); 1 where nothing is routed."""

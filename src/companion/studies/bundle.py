@@ -44,27 +44,30 @@ here=$(cd "$(dirname "$0")" && pwd)
 target=${1:?"say where to install"}
 mkdir -p "$target"
 target=$(cd "$target" && pwd)
+rm -rf "$target/site" "$target/wheels"
 cat "$here"/piece-* | (cd "$target" && tar -xf -)
 (cd "$target" && sha256sum --quiet -c SHA256SUMS)
 cd "$target"
 python3 -m pip install -q --no-index --no-deps --no-compile --target site wheels/*.whl
 cat > "$target/activate" <<EOF
-export PYTHONPATH="$target/site" PATH="$target/site/bin:$PATH" COMPANION_CACHE="$target/weights"
+export PYTHONPATH="$target/site" PATH="$target/site/bin:\\$PATH" COMPANION_CACHE="$target/weights"
 export HF_HUB_OFFLINE=1 PIP_NO_INDEX=1
 EOF
 """
 
 
-def needed(has: Iterable[str] = (), extras: frozenset[str] = _EXTRAS) -> dict[str, str]:
+def needed(has: Iterable[str] = (), python: str = "3.12") -> dict[str, str]:
     """Packages that this one needs, with the versions installed here: name to version.
 
     Args:
         has: names of packages that the other machine has already; torch is never sent.
-        extras: of this package that are wanted.
+        python: its version.
     """
     have = {canonicalize_name(name) for name in (*has, "torch")}
+    there = {"python_version": python, "python_full_version": f"{python}.0"}
     found: dict[str, str] = {}
-    queue = [(_PACKAGE, extras)]
+    queue = [(_PACKAGE, _EXTRAS)]
+    seen = set(queue)
     while queue:
         name, wanted = queue.pop()
         try:
@@ -75,12 +78,13 @@ def needed(has: Iterable[str] = (), extras: frozenset[str] = _EXTRAS) -> dict[st
             found[name] = package.version
         for line in package.requires or ():
             requirement = Requirement(line)
-            asked = [{"extra": extra} for extra in wanted] or [{"extra": ""}]
             marker = requirement.marker
-            here = marker is None or any(marker.evaluate(e) for e in asked)
-            needed_name = canonicalize_name(requirement.name)
-            if here and needed_name not in have and needed_name not in found:
-                queue.append((needed_name, frozenset(requirement.extras)))
+            asked = [there | {"extra": extra} for extra in wanted or ("",)]
+            applies = marker is None or any(marker.evaluate(e) for e in asked)
+            item = canonicalize_name(requirement.name), frozenset(requirement.extras)
+            if applies and item[0] not in have and item not in seen:
+                seen.add(item)
+                queue.append(item)
     return dict(sorted(found.items()))
 
 
@@ -109,7 +113,7 @@ def make_bundle(
         stage = Path(scratch)
         wheels = stage / "wheels"
         _pip("wheel", "--no-deps", "--no-build-isolation", "-w", str(wheels), str(root))
-        for name, version in needed(has).items():
+        for name, version in needed(has, python).items():
             platforms = [flag for p in _PLATFORMS for flag in ("--platform", p)]
             options = ["--no-deps", "--only-binary=:all:", "--python-version", python, *platforms]
             _pip("download", *options, "-d", str(wheels), f"{name}=={version}")
@@ -197,16 +201,22 @@ def import_tables(file: Path, folder: Path) -> tuple[str, int]:
     """
     study = find(file.stem)
     with tempfile.TemporaryDirectory() as scratch:
+        sent = Path(scratch) / study.name  # its name is what errors say
         try:
-            with tarfile.open(file) as archive:
-                archive.extractall(scratch, filter="data")
+            with tarfile.open(file, "r:") as archive:
+                archive.extractall(sent, filter="data")
         except (OSError, tarfile.TarError) as error:
             raise CompanionError(f"{file}: cannot be read: {error}") from None
-        sent = Path(scratch)
         tables.check_tables(sent)
-        added = import_records(Archive(sent).runs(study), study, folder / study.name)
-        if tables.has_table(sent, "pairs"):
-            add_distances(folder / study.name, tables.read_table(sent, "pairs"))
+        runs = Archive(sent).runs(study)
+        distances = tables.read_table(sent, "pairs") if tables.has_table(sent, "pairs") else None
+        if distances is not None:
+            named = {*distances["condition"].astype(str), *distances["partner"].astype(str)}
+            for name in named - set(study.conditions):
+                raise CompanionError(f"study {study.name}: distance of unknown condition {name!r}")
+        added = import_records(runs, study, folder / study.name)
+        if distances is not None:
+            add_distances(folder / study.name, distances)
     return study.name, added
 
 
@@ -238,7 +248,7 @@ def _split(file: Path, target: Path) -> list[Path]:
     pieces: list[Path] = []
     with file.open("rb") as stream:
         while block := stream.read(PIECE):
-            pieces.append(target / f"piece-{len(pieces):02d}")
+            pieces.append(target / f"piece-{len(pieces):03d}")
             pieces[-1].write_bytes(block)
     return pieces
 

@@ -5,15 +5,16 @@ until the last distance that asks for them is estimated, and no longer: each tak
 """
 
 import shutil
+import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from fnmatch import fnmatch
 from pathlib import Path
 
 import pandas as pd
 
 from companion.rlhf.distances import distribution_distance
-from companion.rlhf.records import Record, read_record
+from companion.rlhf.records import CorruptRecord, Record, read_record
 from companion.studies import tables
 from companion.studies.store import Runs, import_records, study_folder
 from companion.studies.study import Key, Study
@@ -45,7 +46,9 @@ def run_start(
 ) -> bool:
     """Train the runs of a study from one start and estimate the distances between them.
 
-    What is there already is not done again; a call that was interrupted goes on.
+    What is there already is not done again; a call that was interrupted goes on. At most 3 policies
+    of ``small_python`` lie on the shelf at a time, 2 of ``small_instructions`` and 2 of
+    ``small_replies``; several starts side by side need as many times the room.
 
     Args:
         study: of pretrained models.
@@ -137,10 +140,19 @@ def collect(study: Study, root: Path, folder: Path) -> int:
         How many runs were added.
     """
     done = [root / e.id for e in study.experiments().values() if (root / e.id).is_dir()]
-    added = import_records([read_record(path) for path in done], study, folder)
+    added = import_records(_readable(done), study, folder)
     for start in study.starts:
         add_distances(folder, _read(_pairs_file(root, study, start)))
     return added
+
+
+def _readable(paths: Iterable[Path]) -> Iterator[Record]:
+    """The records that are whole; another process may be making one of them once more."""
+    for path in paths:
+        try:
+            yield read_record(path)
+        except CorruptRecord as error:
+            print(f"{error}; left out", file=sys.stderr)
 
 
 def add_distances(folder: Path, rows: pd.DataFrame) -> None:
