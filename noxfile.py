@@ -1,4 +1,4 @@
-"""The tasks of this repository: ``nox -s book``, ``tests``, ``unit``, ``lint``, ``figures`` and more.
+"""The tasks of this repository; ``nox -l`` lists them.
 
 One environment (``.nox/companion``) serves book, tests and figures; it is filled under the one
 lock, constraints.txt, and touched again only when that or pyproject.toml changes. ``nox -s lock``
