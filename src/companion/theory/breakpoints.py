@@ -37,8 +37,8 @@ class PolicyBreakpoints:
             interval, so N is one more than their number.
         optimal: (N, S, A) bool, A*(s; R + εD) on each segment.
         policies: (N, S, A), the deterministic selection from `optimal` with the lowest index.
-        intercepts, slopes: (N, S); V*(s; R + εD) = intercepts + ε slopes on each segment, convex and
-            piecewise linear in ε over the whole interval.
+        intercepts, slopes: (N, S); V*(s; R + εD) = intercepts + ε slopes on each segment, convex
+            and piecewise linear in ε over the whole interval.
     """
 
     epsilons: Array

@@ -44,8 +44,9 @@ class FiniteMDP:
             transitions and discount are then read exactly too (a float counts as the binary
             fraction it is), and `optimal_q` and `evaluate_policy` work in rational arithmetic.
         discount: γ in [0, 1).
-        terminal: the states where the episode is over, a mask (S,), or None. No transition may leave
-            them. Only `soft_optimal_q` looks: nothing is chosen there, so there is no entropy either.
+        terminal: the states where the episode is over, a mask (S,), or None. No transition may
+            leave them. Only `soft_optimal_q` looks: nothing is chosen there, so there is no entropy
+            either.
 
     Arrays are copied and read-only: what becomes of the caller's own does not matter.
 
