@@ -1,4 +1,4 @@
-"""The tasks of this repository: ``nox -s book``, ``tests``, ``unit``, ``lint``, ``figures``.
+"""The tasks of this repository; ``nox -l`` lists them.
 
 One environment (``.nox/companion``) serves book, tests and figures; it is filled under the one
 lock, constraints.txt, and touched again only when that or pyproject.toml changes. ``nox -s lock``
@@ -8,6 +8,7 @@ writes the lock's hashes, ``nox -s audit`` asks whether any locked version has a
 import hashlib
 import os
 import re
+import shlex
 import shutil
 import sys
 import urllib.error
@@ -20,6 +21,7 @@ ROOT = Path(__file__).parent
 ENVIRONMENT = ROOT / ".nox" / "companion"
 CPU_WHEELS = "https://download.pytorch.org/whl/cpu"
 LOCK, HASHES = "constraints.txt", "hashes.txt"
+NOTEBOOKS = sorted(str(path.relative_to(ROOT)) for path in ROOT.glob("notebooks/*.md"))
 # hatchling builds the package here, so that it, too, comes from the lock
 PIP = ("-m", "pip", "install", "--quiet", "--no-build-isolation")
 
@@ -82,10 +84,15 @@ def book(session: nox.Session) -> None:
 
 @nox.session(venv_backend="none")
 def tests(session: nox.Session) -> None:
-    """Bring the book up to date, then run the tests: ``nox -s tests [-- pytest options]``."""
+    """Bring the book up to date, then run the tests: ``nox -s tests [-- pytest options]``.
+
+    Which lines of the package they reach is printed at the end; what runs in a process of its own
+    (notebooks, commands, the sandbox's children) is not counted.
+    """
     python = environment(session)
     session.run(python, "-m", "companion.cli", "build", external=True)
-    session.run(python, "-m", "pytest", *session.posargs, external=True)
+    coverage = ("--cov", "--cov-report=term-missing:skip-covered")
+    session.run(python, "-m", "pytest", *coverage, *session.posargs, external=True)
 
 
 @nox.session(venv_backend="none")
@@ -108,13 +115,37 @@ def figures(session: nox.Session) -> None:
 
 @nox.session(venv_backend="none")
 def lint(session: nox.Session) -> None:
-    """Check style, format, types and who imports whom: ``nox -s lint``."""
+    """Check style, format, spelling, types and who imports whom: ``nox -s lint``."""
     python = environment(session)  # with the packages whose types mypy follows
     session.run(python, "-m", "ruff", "check", ".", external=True)
     session.run(python, "-m", "ruff", "format", "--check", ".", external=True)
+    ruff_on_notebooks(session, python, "--check", "check")
+    ruff_on_notebooks(session, python, "--check", "format --check")
+    session.run(python, "-m", "codespell_lib", external=True)
     session.run(python, "-m", "mypy", "src", external=True)
     contracts = "from importlinter.cli import lint_imports_command as lint; lint()"
     session.run(python, "-c", contracts, external=True)
+
+
+@nox.session(venv_backend="none")
+def format(session: nox.Session) -> None:
+    """Format the code, cells of notebooks included, and mend what ruff can: ``nox -s format``."""
+    python = environment(session)
+    session.run(python, "-m", "ruff", "check", "--fix", ".", external=True)
+    session.run(python, "-m", "ruff", "format", ".", external=True)
+    ruff_on_notebooks(session, python, "--pipe", "check --fix --exit-zero")
+    ruff_on_notebooks(session, python, "--pipe", "format")
+
+
+def ruff_on_notebooks(session: nox.Session, python: str, mode: str, ruff: str) -> None:
+    """Hand the code cells of each notebook to ruff, which knows them under the name x.ipynb.
+
+    Args:
+        mode: jupytext's ``--check``, which stops at the first fault, or ``--pipe``, which writes.
+    """
+    command = f"{shlex.quote(python)} -m ruff {ruff} --stdin-filename x.ipynb -"
+    as_notebook = ("--pipe-fmt", "ipynb")
+    session.run(python, "-m", "jupytext", mode, command, *as_notebook, *NOTEBOOKS, external=True)
 
 
 @nox.session

@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 import yaml
 
+from companion.publish.site import DOCUMENTED
+
 ROOT = Path(__file__).parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 LOCK = {
@@ -89,3 +91,36 @@ def test_every_locked_version_has_hashes_but_torch():
     canonical = {re.sub(r"[-_.]+", "-", name): version for name, version in LOCK.items()}
     del canonical["torch"]
     assert hashed == canonical
+
+
+def test_hooks_are_valid_and_run_programs_of_the_lock():
+    file = ROOT / ".pre-commit-config.yaml"
+    check = [Path(sys.executable).with_name("pre-commit"), "validate-config", file]
+    done = subprocess.run(check, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout + done.stderr) == (0, "")
+    (local,) = yaml.safe_load(file.read_text())["repos"]
+    entries = " ".join(hook["entry"] for hook in local["hooks"])
+    programs = set(re.findall(r"\.nox/companion/bin/(\S+)", entries))
+    assert programs == {"codespell", "jupytext", "ruff"} <= set(LOCK)
+
+
+def test_what_contributing_names_is_there():
+    text = (ROOT / "CONTRIBUTING.md").read_text()
+    paths = set(re.findall(r"\b(?:src|tests|data|book|notebooks)/[\w./]+\w", text))
+    assert len(paths) > 8
+    assert not [path for path in paths if "N" not in path and not (ROOT / path).exists()]
+    sessions = set(re.findall(r"nox -s (\w+)", text))
+    assert sessions <= set(
+        re.findall(r"^def (\w+)", (ROOT / "noxfile.py").read_text(), re.MULTILINE)
+    )
+
+
+def test_changelog_knows_this_version():
+    headings = re.findall(r"^## \[(.+?)\]", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)
+    assert headings[:2] == ["Unreleased", PROJECT["version"]]
+
+
+def test_pages_of_the_package_are_those_whose_docstrings_rebuild_the_site():
+    pages = {page.stem: page.read_text() for page in (ROOT / "book" / "api").glob("*.md")}
+    assert pages.keys() == set(DOCUMENTED)
+    assert all(f"automodule:: companion.{name}\n" in text for name, text in pages.items())

@@ -17,6 +17,7 @@ from companion.publish.checksums import checksums, combined
 from companion.publish.environment import clean_environment, machine
 from companion.publish.project import PACKAGE, Project
 
+DOCUMENTED = ("figures", "studies", "theory")  # packages with a page of their docstrings, book/api
 # Sphinx's own, and what our extension refuses.
 _COMPLAINT = re.compile(r"WARNING|ERROR|^(?:Key|Value)Error: ")
 _JUPYTER_BOOK = (
@@ -30,7 +31,8 @@ def site_key(project: Project) -> str:
     root = project.root
     own = [root / name for name in ("_config.yml", "_toc.yml", "package-lock.json")]
     own += [root / "constraints.txt", *sorted(project.book.rglob("*"))]
-    own += sorted((PACKAGE / "publish").rglob("*"))
+    for name in ("publish", *DOCUMENTED):
+        own += sorted((PACKAGE / name).rglob("*"))
     files = [path for path in own if path.is_file() and path.suffix != ".pyc"]
     epoch = project.dates.get("SOURCE_DATE_EPOCH")
     return combined(

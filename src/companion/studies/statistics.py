@@ -87,6 +87,9 @@ def per_start(values: ArrayLike, starts: Sequence[Hashable] | pd.Index | pd.Seri
 
     Raises:
         ValueError: if a value is not finite, or the two lengths differ.
+
+    >>> per_start([0.1, 0.3, 0.8], starts=[0, 0, 1]).round(2).to_dict()
+    {0: 0.2, 1: 0.8}
     """
     array = np.asarray(values, dtype=float)
     if array.ndim != 1 or not np.isfinite(array).all() or len(array) != len(starts):
@@ -111,6 +114,9 @@ def mean_interval(
 
     Raises:
         ValueError: for fewer than two starts, or values that are not finite.
+
+    >>> print(mean_interval([0.6, 0.7, 0.8]))
+    0.700 [0.452, 0.948]
     """
     sample = _sample(values if starts is None else per_start(values, starts))
     mean = float(sample.mean())
@@ -174,6 +180,9 @@ def share_interval(
     Args:
         outcomes: (runs,) whether a run shows the outcome.
         starts: (runs,) the start of each run.
+
+    >>> f"{share_interval([True] * 5, starts=range(5)):.2f}"  # five of five is not yet certainty
+    '1.00 [0.48, 1.00]'
     """
     shown = _by_start(outcomes, starts)
     result = stats.binomtest(int(shown.sum()), len(shown)).proportion_ci(level, method="exact")
@@ -205,7 +214,11 @@ def share_test(a: pd.Series, b: pd.Series) -> float:
 
 
 def holm(p_values: Mapping[str, float]) -> dict[str, float]:
-    """p-values corrected for their number by Holm's procedure (statsmodels)."""
+    """p-values corrected for their number by Holm's procedure (statsmodels).
+
+    >>> {name: round(p, 3) for name, p in holm({"first": 0.01, "second": 0.04}).items()}
+    {'first': 0.02, 'second': 0.04}
+    """
     if not p_values:
         return {}
     corrected = multipletests(list(p_values.values()), method="holm")[1]

@@ -63,6 +63,16 @@ def optimal_q(mdp: FiniteMDP, tol: float = 1e-9) -> Array:
     δ, at most γ (k + 4) u (max|R| + max|V|), where V may be centred; the rest of ρ is the rounding
     of Q and of what is added to it. Row sums that miss one by η add up to η max|V| / (1 − γ).
     Raises ArithmeticError in the (unseen) case that 500 policies do not suffice.
+
+    Stay for 1 a step, or leave for 3 at once; exact, because the rewards are Fractions:
+
+    >>> from fractions import Fraction
+    >>> from companion.theory import FiniteMDP
+    >>> move = [[[1, 0], [0, 1]], [[0, 1], [0, 1]]]  # state 1 is left for good
+    >>> rewards = [[Fraction(1), Fraction(3)], [Fraction(0), Fraction(0)]]
+    >>> q = optimal_q(FiniteMDP(move, rewards, Fraction(1, 2)))
+    >>> [str(value) for value in q[0]]
+    ['5/2', '3']
     """
     require_mdp(mdp)
     allowed = positive("tol", tol)

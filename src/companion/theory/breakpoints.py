@@ -29,15 +29,16 @@ MAX_POLICY_STEPS = 1000
 class PolicyBreakpoints:
     """The outcome of `policy_breakpoints`: K breakpoints, N open segments between them.
 
-    epsilons: (K,), increasing: every ε of the closed interval at which the sets of optimal
-        actions change. An end of the interval is listed when the sets at it differ from those
-        next to it inside (a tie that the first step breaks).
-    segments: (N, 2), the ends of the open segments into which the interior epsilons cut the
-        interval, so N is one more than their number.
-    optimal: (N, S, A) bool, A*(s; R + εD) on each segment.
-    policies: (N, S, A), the deterministic selection from `optimal` with the lowest index.
-    intercepts, slopes: (N, S); V*(s; R + εD) = intercepts + ε slopes on each segment, convex and
-        piecewise linear in ε over the whole interval.
+    Attributes:
+        epsilons: (K,), increasing: every ε of the closed interval at which the sets of optimal
+            actions change. An end of the interval is listed when the sets at it differ from those
+            next to it inside (a tie that the first step breaks).
+        segments: (N, 2), the ends of the open segments into which the interior epsilons cut the
+            interval, so N is one more than their number.
+        optimal: (N, S, A) bool, A*(s; R + εD) on each segment.
+        policies: (N, S, A), the deterministic selection from `optimal` with the lowest index.
+        intercepts, slopes: (N, S); V*(s; R + εD) = intercepts + ε slopes on each segment, convex
+            and piecewise linear in ε over the whole interval.
     """
 
     epsilons: Array
@@ -77,6 +78,13 @@ def policy_breakpoints(
     counts as zero within `rtol` times max|R| + span(V_R)/2 or the same of D, so breakpoints closer
     to each other (or to zero) than that over A_D become one; where that matters, give the rewards
     as Fractions. Raises ArithmeticError where rounding makes policies go round in circles.
+
+    >>> from fractions import Fraction
+    >>> from companion.theory import FiniteMDP
+    >>> bandit = FiniteMDP([[[1], [1]]], [[Fraction(1), Fraction(2, 3)]], discount=0)
+    >>> found = policy_breakpoints(bandit, [[0, 1]], (0, 1))
+    >>> [str(epsilon) for epsilon in found.epsilons]
+    ['1/3']
     """
     require_mdp(mdp)
     ray = _Ray(mdp, direction, positive("rtol", rtol))

@@ -37,14 +37,16 @@ BAND_WIDTH, BAND_CELLS = 64, 5_000_000
 class FiniteMDP:
     """A finite MDP (S, A, P, R, γ): the paper's setting (A2.1-A2.3) with finite S and A.
 
-    transitions: (S, A, S), `transitions[s, a, t]` = P(t | s, a); or a SciPy sparse matrix of
-        shape (S·A, S), row s·A + a, for large state spaces.
-    rewards: (S, A). An object array of Fractions or SymPy Rationals makes the MDP *exact*:
-        transitions and discount are then read exactly too (a float counts as the binary
-        fraction it is), and `optimal_q` and `evaluate_policy` work in rational arithmetic.
-    discount: γ in [0, 1).
-    terminal: the states where the episode is over, a mask (S,), or None. No transition may leave
-        them. Only `soft_optimal_q` looks: nothing is chosen there, so there is no entropy either.
+    Attributes:
+        transitions: (S, A, S), `transitions[s, a, t]` = P(t | s, a); or a SciPy sparse matrix of
+            shape (S·A, S), row s·A + a, for large state spaces.
+        rewards: (S, A). An object array of Fractions or SymPy Rationals makes the MDP *exact*:
+            transitions and discount are then read exactly too (a float counts as the binary
+            fraction it is), and `optimal_q` and `evaluate_policy` work in rational arithmetic.
+        discount: γ in [0, 1).
+        terminal: the states where the episode is over, a mask (S,), or None. No transition may
+            leave them. Only `soft_optimal_q` looks: nothing is chosen there, so there is no entropy
+            either.
 
     Arrays are copied and read-only: what becomes of the caller's own does not matter.
 
@@ -193,6 +195,9 @@ def effective_reward(rewards: ArrayLike, weights: ArrayLike) -> Array:
 
     rewards: (K, S, A), weights: (S, K), rows in the simplex. Raises ValueError for other shapes
     or weights that are negative or do not sum to one.
+
+    >>> effective_reward([[[1.0, 0.0]], [[0.0, 1.0]]], [[0.75, 0.25]]).tolist()
+    [[0.75, 0.25]]
     """
     stack = real_array("rewards", rewards, ndim=3)
     mix = distributions("weights", real_array("weights", weights, ndim=2))

@@ -19,6 +19,9 @@ def collapse_threshold(ties: Any) -> float:
     touches it at β_c = sinh u*, where coth u* = u* + ½ log(m − 1). It falls with m.
 
     Raises ValueError unless `ties` is a whole number of at least 2.
+
+    >>> round(collapse_threshold(2), 4)  # at u* = coth u*
+    1.5089
     """
     if not isinstance(ties, Integral) or isinstance(ties, bool) or ties < 2:
         raise ValueError(f"ties must be a whole number of at least 2, got {ties!r}")

@@ -52,7 +52,11 @@ def greedy_policy(q: ArrayLike, tie_break: TieBreak = "first", atol: Any = 0.0) 
 
 
 def uniform_policy(q: ArrayLike, atol: Any = 0.0) -> Array:
-    """The uniform selection of Prop 2.10: equal mass on `optimal_actions(q, atol)`, (S, A)."""
+    """The uniform selection of Prop 2.10: equal mass on `optimal_actions(q, atol)`, (S, A).
+
+    >>> uniform_policy([[1.0, 1.0, 0.0]]).tolist()
+    [[0.5, 0.5, 0.0]]
+    """
     values = real_array("q", q, ndim=2)
     mass = indicator(optimal_actions(values, atol), exact=is_exact(values))
     return mass / mass.sum(axis=1, keepdims=True)
@@ -68,11 +72,14 @@ def softmax_policy(q: ArrayLike, temperature: float) -> NDArray[np.float64]:
 
 
 def total_variation(p: ArrayLike, q: ArrayLike, axis: int = -1) -> Any:
-    """d_TV(p, q) = ½ Σ |p − q| along `axis`, for distributions along it.
+    """d_TV(p, q) = ``½ Σ |p − q|`` along `axis`, for distributions along it.
 
     Rationals in, rationals out; floats if either is. Raises ValueError where an entry is negative
     or masked or not finite, where sums along `axis` are not one (floats to 1e-9, rationals
     exactly), and for shapes that differ.
+
+    >>> total_variation([0.5, 0.5, 0.0], [0.25, 0.25, 0.5]).item()
+    0.5
     """
     first, second = (_along(name, given, axis) for name, given in (("p", p), ("q", q)))
     if first.shape != second.shape:

@@ -21,14 +21,16 @@ EXACT_CELLS = 50_000_000
 class StabilityRadius:
     """The outcome of `stability_radius`.
 
-    gap: Δ, the smallest difference between the best and the second-best action over all states.
-    guaranteed: a radius that needs Δ and γ alone.
-    exact: the largest radius, or None where it was not computed.
-    binding: (state, action) whose action takes over first, and direction: the perturbation D,
-        entries in {-1, 0, 1} and shaped like the rewards, for which R + exact·D has a tie there
-        and R + εD another optimal policy for every ε just above `exact`; both None with `exact`
-        None, or where no perturbation changes the policy (`exact` = ∞). In a token tree the state
-        is (level, prefix) and the direction a list of levels.
+    Attributes:
+        gap: Δ, the smallest difference between the best and the second-best action over all states.
+        guaranteed: a radius that needs Δ and γ alone.
+        exact: the largest radius, or None where it was not computed.
+        binding: (state, action) whose action takes over first; in a token tree the state is
+            (level, prefix). None with `exact` None, or where no perturbation changes the policy
+            (`exact` = ∞).
+        direction: the perturbation D, entries in {-1, 0, 1} and shaped like the rewards (a list
+            of levels in a token tree), for which R + exact·D has a tie at `binding` and R + εD
+            another optimal policy for every ε just above `exact`. None where `binding` is.
     """
 
     gap: Any
@@ -61,6 +63,11 @@ def stability_radius(
     occupancies are disjoint. In a tree they are disjoint paths: Δ/(2 Σ_{t<H} γ^t) when the gap
     at the root binds and both strings have length H, and Δ/2 for terminal rewards with γ = 1.
     One step: Δ/2.
+
+    >>> from companion.theory import FiniteMDP
+    >>> bandit = FiniteMDP([[[1], [1]]], [[1.0, 0.7]], discount=0.0)
+    >>> f"{stability_radius(bandit).exact:.3f}"
+    '0.150'
     """
     if isinstance(mdp, TokenTree):
         return _tree_radius(mdp, perturbed, positive("tol", tol))

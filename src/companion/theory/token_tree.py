@@ -37,14 +37,15 @@ BLOCK = 1 << 16
 class TokenTree:
     """All strings over a vocabulary up to a length, as a deterministic MDP (paper, section 2).
 
-    vocabulary: the n ordinary tokens, without the end-of-sequence token.
-    depth: H ≥ 1, the largest number of actions; a string of H tokens is cut off there.
-    rewards: H arrays, `rewards[t][i, a]` of shape (n**t, A) for taking action a at the
-        unfinished prefix i of t tokens; None is zero everywhere. A terminal reward sits on the
-        actions that end a string (`terminal`). Fractions make the hard optimum exact.
-    discount: γ in [0, 1]; one is allowed because the horizon is finite.
-    end_of_sequence: the token that ends a string at any length; action n, the last one, so that
-        A = n + 1. With None all strings have length H and A = n.
+    Attributes:
+        vocabulary: the n ordinary tokens, without the end-of-sequence token.
+        depth: H ≥ 1, the largest number of actions; a string of H tokens is cut off there.
+        rewards: H arrays, `rewards[t][i, a]` of shape (n**t, A) for taking action a at the
+            unfinished prefix i of t tokens; None is zero everywhere. A terminal reward sits on the
+            actions that end a string (`terminal`). Fractions make the hard optimum exact.
+        discount: γ in [0, 1]; one is allowed because the horizon is finite.
+        end_of_sequence: the token that ends a string at any length; action n, the last one, so that
+            A = n + 1. With None all strings have length H and A = n.
 
     Arrays are copied and read-only: what becomes of the caller's own does not matter. Raises
     ValueError, naming the argument and its value, for all else.
