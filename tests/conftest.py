@@ -1,12 +1,17 @@
 import shutil
 from pathlib import Path
 
+import hypothesis
 import pytest
 from browser import Record, find_chromium, serve
 
 from companion.publish import vendor
 from companion.publish.build import build
 from companion.publish.project import Project
+
+# How long one example takes says nothing on a busy machine, or while coverage is counted.
+hypothesis.settings.register_profile("patient", deadline=None)
+hypothesis.settings.load_profile("patient")
 
 ROOT = Path(__file__).parents[1]
 TINY = ROOT / "tests" / "publish" / "project"

@@ -1,6 +1,7 @@
 import pytest
 import torch
 
+from companion.errors import CompanionError
 from companion.rlhf import get_task, scoring
 from companion.rlhf.policies import encode, load, new_policy, word_tokenizer
 from companion.rlhf.scoring import Scorer, prefix_tree
@@ -92,5 +93,5 @@ def test_tokenizer_round_trip(tokenizer, tmp_path):
 
 
 def test_text_outside_the_vocabulary_is_refused(tokenizer):
-    with pytest.raises(ValueError, match="decodes to"):
+    with pytest.raises(CompanionError, match="decodes to"):
         encode(tokenizer, "solve ; return y")

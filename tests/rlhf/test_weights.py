@@ -13,6 +13,7 @@ import torch
 from huggingface_hub.errors import LocalEntryNotFoundError
 from safetensors.torch import load_file, save_file
 from tiny_models import chat_folder, save, word_policy
+from tokenizers import normalizers
 from transformers import (
     AutoModelForCausalLM,
     AutoModelForSequenceClassification,
@@ -22,7 +23,7 @@ from transformers import (
 from companion.errors import CompanionError
 from companion.rlhf import weights
 from companion.rlhf.experiment import RewardModel
-from companion.rlhf.policies import decode, load, pretrained, prompt_tokens
+from companion.rlhf.policies import decode, encode, load, pretrained, prompt_tokens
 from companion.rlhf.reward_models import train_reward_model
 from companion.rlhf.tiers import SMOLLM2
 
@@ -197,6 +198,16 @@ def test_a_model_is_the_same_once_saved_and_loaded(folder, tmp_path):
     for text in ("is x 3", "def f(x):\n    return x + 3", "naïve  ☃\n"):
         assert tokenizer(text)["input_ids"] == same(text)["input_ids"]
         assert prompt_tokens(tokenizer, text) == prompt_tokens(same, text)
+
+
+@pytest.mark.parametrize("normaliser", [normalizers.Lowercase(), normalizers.NFD()])
+def test_a_tokenizer_that_changes_a_text_is_one_line(tmp_path, normaliser):
+    """A reward would read another text than the policy wrote."""
+    _, tokenizer, _ = pretrained(str(chat_folder(tmp_path / "chat")))
+    tokenizer.backend_tokenizer.normalizer = normaliser
+    with pytest.raises(CompanionError, match=r"^tokenizer: text 'Él' decodes to ") as caught:
+        encode(tokenizer, "Él")
+    one_line(caught)
 
 
 def test_origin_says_what_it_is_and_follows_the_weights(folder, tmp_path):

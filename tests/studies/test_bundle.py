@@ -121,6 +121,19 @@ def test_bad_input_is_one_line(tmp_path, capsys):
         assert len(said.splitlines()) == 1, said
 
 
+def test_the_other_machines_list_is_read_as_pip_writes_it(tmp_path, monkeypatch):
+    asked = []
+    monkeypatch.setattr(bundle, "make_bundle", lambda *how: asked.append(how) or [])
+    listed = "numpy==2.1.0\nRuamel.YAML==0.18\nours @ file:///some/where\n"
+    (tmp_path / "list").write_text(listed)
+    with pytest.raises(SystemExit) as ended:
+        main(["bundle", "make", str(tmp_path / "b"), "--has", str(tmp_path / "list")])
+    assert not ended.value.code
+    ((target, has, python),) = asked
+    assert (target, python) == (tmp_path / "b", "3.12")
+    assert {"numpy", "Ruamel.YAML", "ours"} <= set(has)
+
+
 FIELDS = {"task": "alignment", "tier": "small", "rewards": {"oracle": 1.0}}
 
 

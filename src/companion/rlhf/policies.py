@@ -84,12 +84,13 @@ def encode(tokenizer: PreTrainedTokenizerBase, text: str, marks: bool = False) -
         marks: whether the text holds marks of a chat on purpose.
 
     Raises:
-        ValueError: if they do not decode to the text: a reward would then read another text than
-            the policy wrote.
+        CompanionError: if they do not decode to the text: a reward would then read another text
+            than the policy wrote.
     """
     ids = tokenizer(text, add_special_tokens=False)["input_ids"]
     if tokenizer.decode(ids, skip_special_tokens=not marks) != text:
-        raise ValueError(f"text: {text!r} decodes to {tokenizer.decode(ids)!r}")
+        read = tokenizer.decode(ids)
+        raise CompanionError(f"tokenizer: text {text!r} decodes to {read!r}; take another model")
     return list(ids)
 
 
