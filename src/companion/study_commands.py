@@ -20,7 +20,7 @@ def list_studies() -> None:
     for name, module in modules().items():
         study = module.STUDY
         print(
-            f"{study.chapter:>2}  {name:<14} {_recorded(name):>4} of {len(study.experiments()):>4} "
+            f"{study.chapter:>2}  {name:<18} {_recorded(name):>4} of {len(study.experiments()):>4} "
             f"runs  {study.question}"
         )
 
@@ -39,13 +39,20 @@ def run_study(
     A stopped command goes on where it was: finished runs lie in ROOT until they are recorded.
     """
     from companion.rlhf.sweeps import sweep
+    from companion.studies.pairs import collect, run_start
     from companion.studies.registry import find
     from companion.studies.store import import_records, recorded_ids
 
     study = find(name)
     have = recorded_ids(into / name)
-    missing = [e for e in study.experiments().values() if e.id not in have]
-    added = import_records(sweep(missing, root, jobs), study, into / name)
+    if study.pairs:  # of pretrained models: one after the other, each start's policies compared
+        for start in study.starts:
+            run_start(study, start, root)
+            collect(study, root, into / name)
+        added = len(recorded_ids(into / name) - have)
+    else:
+        missing = [e for e in study.experiments().values() if e.id not in have]
+        added = import_records(sweep(missing, root, jobs), study, into / name)
     print(f"study {name}: {added} runs added, {len(have)} were there")
 
 
