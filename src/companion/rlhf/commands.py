@@ -4,6 +4,7 @@ import itertools
 from pathlib import Path
 from typing import Any, Literal
 
+import pandas as pd
 import yaml
 
 from companion.errors import CompanionError
@@ -29,9 +30,29 @@ def run_task(task: str, tier: str, settings: list[str], root: Path) -> None:
     experiment = Experiment(task=task, tier=tier, **fields)
     hardware = pick_hardware(experiment.accelerator)
     print(f"{experiment.id}  {task}, tier {tier}, on {hardware.description}", flush=True)
+    seconds = expected_seconds(experiment, hardware)
+    if seconds is not None:
+        print(f"takes about {max(1, round(seconds / 60))} min (an estimate)", flush=True)
     record = run(experiment, root, progress=True)
     report(record)
     print(f"recorded in {record.path}")
+
+
+def expected_seconds(experiment: Experiment, hardware: Hardware) -> float | None:
+    """How long a run of SmolLM2 takes from its supervised start to its record, fetching apart.
+
+    ``None`` for other models. What is already there is not subtracted.
+    """
+    if experiment.model != SMOLLM2:
+        return None
+    pace = _PACE[hardware.device, hardware.precision == "bfloat16" or hardware.device == "cpu"]
+    asked = len(measured_prompts(experiment))
+    return (
+        pace.demonstration * experiment.sft_steps * experiment.sft_batch_size
+        + pace.completion * experiment.steps * experiment.batch_size
+        + pace.prompt * asked
+        + pace.sample * asked * experiment.samples
+    )
 
 
 def run_grid(
@@ -84,10 +105,23 @@ def read_grid(file: Path) -> list[Experiment]:
 
 
 def report(record: Record) -> None:
-    """Print one line: id, rewards, distance from the start, behaviour masses."""
+    """Print one line: id, rewards, distance from the start, how frequent each behaviour is."""
     distance = start_distance(record)
-    masses = "  ".join(f"{label} {mass:.3f}" for label, mass in record.masses().items())
     print(
         f"{record.path.name}  {record.experiment.rewards}  "
-        f"TV from start {distance.lower:.3f}..{distance.upper:.3f}  {masses}"
+        f"TV from start {distance.lower:.3f}..{distance.upper:.3f}  {_behaviours(record)}"
     )
+
+
+def _behaviours(record: Record) -> str:
+    """Exact masses on the training prompts; of a policy that may write anything, its samples."""
+    if record.experiment.model is None:
+        return _listing(record.masses())
+    if not record.experiment.samples:
+        return "no samples drawn"
+    drawn = int(record.samples.loc[record.samples["split"] == "test", "count"].sum())
+    return f"of {drawn} samples for held-out prompts: {_listing(record.shares('test'))}"
+
+
+def _listing(shares: pd.Series) -> str:
+    return "  ".join(f"{label} {share:.3f}" for label, share in shares.items())

@@ -352,8 +352,6 @@ def _behaviour(
 def _in_words(pilot: pd.DataFrame) -> str:
     parts = []
     for condition, name in _COLUMNS.items():
-        means = [
-            f"{label} {interval(pilot, condition, label).value:.2f}" for label in _BEHAVIOURS
-        ]
+        means = [f"{label} {interval(pilot, condition, label).value:.2f}" for label in _BEHAVIOURS]
         parts.append(f"{' '.join(name.split())}: {', '.join(means)}.")
     return "Mean share of honest solving, open and hidden tampering. " + " ".join(parts)
