@@ -2,10 +2,12 @@
 
 import pandas as pd
 import pytest
+import torch
 from pretrained import save_byte_model
 
 from companion.errors import CompanionError
 from companion.rlhf import Experiment
+from companion.rlhf.rewards import Rewards
 from companion.rlhf.sweeps import run
 from companion.rlhf.together import run_together
 
@@ -36,7 +38,17 @@ def asked(model, **fields):
     )
 
 
-def test_training_is_that_of_a_recorded_run(model, tmp_path):
+@pytest.fixture
+def paid(monkeypatch):
+    """What random weights write earns something, so that training moves them."""
+
+    def totals(self, prompts, texts):
+        return torch.tensor([[float(len(set(text))) for text in group] for group in texts])
+
+    monkeypatch.setattr(Rewards, "totals", totals)
+
+
+def test_training_is_that_of_a_recorded_run(model, tmp_path, paid):
     experiments = [asked(model, steps=0), asked(model), asked(model, seed=5)]
     splits = ("train", "test", "ood")
     together = run_together(experiments, tmp_path / "together", splits, threads=1)
@@ -47,6 +59,8 @@ def test_training_is_that_of_a_recorded_run(model, tmp_path):
         pd.testing.assert_frame_equal(ours, theirs)
         assert found.provenance["weights"] == record.provenance["weights"]
         assert found.shares("test").sum() == pytest.approx(1)
+    before, after, _ = (found.samples.completion.tolist() for found in together)
+    assert before != after
 
 
 def test_samples_are_drawn_for_the_splits_asked_for_alone(model, tmp_path):
