@@ -6,7 +6,7 @@ from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
 
 def save_byte_model(folder, seed=0):
-    """Write a Llama of one layer and its tokenizer to ``folder``, as a hub's snapshot holds them."""
+    """Write a Llama of one layer and its tokenizer to ``folder``, as a snapshot of a hub."""
     alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
     backend = Tokenizer(models.BPE({c: i for i, c in enumerate([*alphabet, "<eos>"])}, []))
     backend.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
