@@ -76,7 +76,8 @@ def run(
     """Train one language model, record the run, and say how far it moved from its start.
 
     The last lines hold the total variation from the supervised start (TV, with the ends of its
-    bracket) and the probability of each behaviour, exact over the training prompts.
+    bracket) and the probability of each behaviour, exact over the training prompts. A pretrained
+    model may write anything: of it they hold the share of each behaviour among samples.
 
     Example: companion run deceptive --set steps=50 --set "rewards={weak: 1, bonus_hidden: 0.1}"
     """

@@ -1,8 +1,19 @@
-"""Chapter 4's cliff and its control, on the recorded runs."""
+"""Chapter 4's cliff and its control, on the recorded runs; its real model, on the pilot."""
 
+import pandas as pd
 import pytest
 
-from companion.studies import cliff, judge, load
+from companion.errors import CompanionError
+from companion.studies import (
+    cliff,
+    judge,
+    load,
+    mean_interval,
+    paired,
+    per_start,
+    small_python,
+)
+from companion.studies.pilots import ROUNDING, pilot
 
 
 @pytest.fixture(scope="module")
@@ -48,3 +59,76 @@ def test_every_recorded_run_with_a_bonus_has_its_partner(recorded):
 def test_live_starts_are_not_of_the_record(recorded):
     starts = {key.start for key in recorded.keys} | set(cliff.STUDY.starts)
     assert not starts & {key.start for key in cliff.live_keys()}
+
+
+@pytest.fixture(scope="module")
+def real():
+    return pilot(small_python.STUDY)
+
+
+def hidden(real, condition):
+    part = real[real.condition == condition]
+    return per_start(part.hidden, part.start)
+
+
+def test_with_the_bonus_hidden_tampering_takes_over_in_every_start(real):
+    assert (hidden(real, "bonus 0.1") > 0.9).all()
+    assert mean_interval(paired(hidden(real, "bonus 0.1"), hidden(real, "no bonus"))).low > 0
+
+
+def test_a_tenth_of_the_bonus_is_not_told_from_none(real):
+    gained = paired(hidden(real, "bonus 0.01"), hidden(real, "no bonus"))
+    assert gained.mean() > 0
+    assert not mean_interval(gained).excludes_zero
+    assert (
+        small_python.interval(real, "bonus 0.01", "hidden").low
+        > small_python.interval(real, "start", "hidden").high
+    )
+
+
+def test_the_weak_grader_drives_honest_solving_out_and_the_strong_one_does_not(real):
+    start, weak, strong = (
+        small_python.interval(real, condition, "honest")
+        for condition in ("start", "no bonus", "no tie, no bonus")
+    )
+    assert weak.high < start.low < start.high < strong.low
+
+
+def test_the_live_start_is_not_of_the_pilot_or_the_study(real):
+    assert small_python.NEW_START not in {*real.start, *small_python.STUDY.starts}
+
+
+def of_today(real, **changed):
+    """The pilot's start 3 as if it were run today."""
+    today = real[(real.start == 3) & (real.repeat == 0) & real.condition.isin(small_python.LIVE)]
+    return today.assign(start=small_python.NEW_START, **changed)
+
+
+def test_a_run_like_the_pilots_passes_the_check(real):
+    checks = small_python.checks(real, of_today(real), "small", ROUNDING)
+    assert len(checks) == 3
+    for check in checks:
+        assert check["expected from"] <= check["now"] <= check["to"]
+
+
+@pytest.mark.parametrize("label", ["honest", "hidden"])
+def test_a_run_that_went_elsewhere_stops_the_page(real, label):
+    with pytest.raises(CompanionError, match=f"share of {label}, start 20: now 0.5"):
+        small_python.checks(real, of_today(real, **{label: 0.5}), "small", ROUNDING)
+
+
+def test_another_size_is_not_compared_with_the_pilot(real):
+    checks = small_python.checks(real, of_today(real, hidden=0.5), "large", ROUNDING)
+    assert {check["to"] for check in checks} == {"–"}
+
+
+@pytest.mark.parametrize("live", [True, False])
+def test_the_figure_shows_every_run_and_needs_none_of_today(real, live, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    today = of_today(real) if live else real.iloc[:0]
+    saved = small_python.what_it_does(real, today)
+    data = pd.read_csv(saved.folder / "cliff-smollm2.csv")
+    assert set(data.run) == ({"pilot", "live"} if live else {"pilot"})
+    shown = real[real.condition.isin(set(data.condition))]
+    assert (data.run == "pilot").sum() == len(shown) * data.behaviour.nunique()
+    assert ("No run of today" in saved.caption) is not live

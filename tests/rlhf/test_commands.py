@@ -1,12 +1,16 @@
+import re
+
 import pytest
 import yaml
+from pretrained import save_byte_model
 from small_runs import SIZES, small
 from typer.testing import CliRunner
 
 from companion.cli import app
 from companion.errors import CompanionError
-from companion.rlhf import TASKS, TIERS, get_task
-from companion.rlhf.commands import parse_settings, read_grid
+from companion.rlhf import TASKS, TIERS, Experiment, get_task
+from companion.rlhf.commands import expected_seconds, parse_settings, read_grid
+from companion.rlhf.hardware import Hardware
 
 SETTINGS = [f"--set={name}={value}" for name, value in {**SIZES, "trainer": "exact"}.items()]
 
@@ -20,6 +24,40 @@ def test_run_says_what_it_runs_on_and_what_came_out(lab, task):
     assert first.split()[0] == last.split()[0]
     assert any(label in last for label in get_task(task).labels)
     assert done.stdout.splitlines()[-1] == f"recorded in {lab / first.split()[0]}"
+
+
+@pytest.mark.parametrize("samples", [2, 0])
+def test_of_a_model_that_may_write_anything_the_samples_are_told(tmp_path, samples):
+    sizes = {"sft_steps": 1, "sft_batch_size": 2, "steps": 1, "batch_size": 4, "group_size": 2}
+    more = {"max_new_tokens": 4, "measured_prompts": 2, "samples": samples}
+    model = save_byte_model(tmp_path / "model")
+    settings = [f"--set={k}={v}" for k, v in {**sizes, **more, "model": model}.items()]
+    root = str(tmp_path / "runs")
+    done = CliRunner().invoke(app, ["run", "python", "--tier=small", "--root", root, *settings])
+    assert done.exit_code == 0, done.output
+    (last,) = (line for line in done.stdout.splitlines() if "TV" in line)
+    if samples:
+        assert "of 4 samples for held-out prompts: honest 0.000" in last
+        shares = re.findall(r"(\w+) (\d\.\d{3})", last.partition("prompts:")[2])
+        assert [label for label, _ in shares] == list(get_task("python").labels)
+        assert sum(float(share) for _, share in shares) == pytest.approx(1)
+    else:
+        assert last.endswith("no samples drawn")
+
+
+def python_run(**fields):
+    return Experiment(**{"task": "python", "tier": "small", "rewards": {"weak": 1.0}, **fields})
+
+
+@pytest.mark.parametrize("device", ["cpu", "cuda"])
+def test_the_time_of_a_run_is_estimated_before_it_starts(device):
+    hardware = Hardware(device, "float32", "")
+    usual = expected_seconds(python_run(), hardware)
+    assert 60 * 0.5 < usual < 60 * 10
+    for more in ({"steps": 40}, {"sft_steps": 120}, {"samples": 16}, {"measured_prompts": 16}):
+        assert expected_seconds(python_run(**more), hardware) > usual
+    assert expected_seconds(python_run(model="other"), hardware) is None
+    assert expected_seconds(small(), hardware) is None
 
 
 def test_help_names_every_task_and_tier():

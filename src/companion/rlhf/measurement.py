@@ -17,12 +17,14 @@ _SEED = 2**20  # apart from the seeds of training
 _ROWS = 64  # completions drawn at a time
 
 
-def measured_prompts(experiment: Experiment) -> list[tuple[str, str]]:
-    """(split, prompt) of every prompt that a run's policy is measured on."""
+def measured_prompts(
+    experiment: Experiment, splits: Sequence[str] = SPLITS
+) -> list[tuple[str, str]]:
+    """(split, prompt) of every prompt that a run's policy is measured on, within ``splits``."""
     task = get_task(experiment.task)
     return [
         (split, prompt)
-        for split in SPLITS
+        for split in splits
         for prompt in _spread(task.prompts[split], experiment.measured_prompts)
     ]
 
@@ -70,9 +72,12 @@ def distribution_table(
 
 
 def sample_table(
-    experiment: Experiment, tokenizer: PreTrainedTokenizerBase, policy: PreTrainedModel
+    experiment: Experiment,
+    tokenizer: PreTrainedTokenizerBase,
+    policy: PreTrainedModel,
+    splits: Sequence[str] = SPLITS,
 ) -> pd.DataFrame:
-    """Completions drawn for the measured prompts, as texts with their labels.
+    """Completions drawn for the measured prompts of some splits, as texts with their labels.
 
     Returns:
         Columns ``split``, ``prompt``, ``completion``, ``label`` and ``count``, how often it came.
@@ -83,7 +88,7 @@ def sample_table(
     )
     set_seed(_SEED + experiment.seed)
     rows = []
-    asked = measured_prompts(experiment)
+    asked = measured_prompts(experiment, splits)
     share = max(1, _ROWS // experiment.samples)
     for first in range(0, len(asked), share):
         part = asked[first : first + share]

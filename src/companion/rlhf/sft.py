@@ -101,23 +101,41 @@ def train_start(start: Start, folder: Path, progress: bool = False) -> None:
     Raises:
         CompanionError: if a pretrained model cannot be loaded, or training diverges.
     """
-    task = get_task(start.task)
-    pairs = task.demonstrations(start.steps * start.batch_size, start.seed, start.traces)
     if start.model is None:
-        _train_from_config(start, pairs, folder, progress)
+        _train_from_config(start, folder, progress)
         return
-    policy, tokenizer, origin = pretrained(start.model, progress)
-    torch.nn.Module.to(policy, pick_hardware(start.accelerator).device)
-    fine_tune(policy, tokenizer, pairs, start.batch_size, start.learning_rate, progress)
+    policy, tokenizer, origin = fine_tuned(start.model, start, progress)
     check_weights(policy, f"supervised start {start.id}")
     policy.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     (folder / ORIGIN).write_text(json.dumps(origin, indent=1) + "\n")
 
 
-def _train_from_config(
-    start: Start, pairs: list[tuple[str, str]], folder: Path, progress: bool
-) -> None:
+def fine_tuned(
+    model: str, start: Start, progress: bool = False
+) -> tuple[PreTrainedModel, PreTrainedTokenizerBase, dict[str, str]]:
+    """A pretrained model after the supervised start's demonstrations, on its device.
+
+    Returns:
+        The policy, its tokenizer, and where its weights came from (``weights.origin``).
+
+    Raises:
+        CompanionError: if the model cannot be loaded.
+    """
+    policy, tokenizer, origin = pretrained(model, progress)
+    torch.nn.Module.to(policy, pick_hardware(start.accelerator).device)
+    pairs = _demonstrations(start)
+    fine_tune(policy, tokenizer, pairs, start.batch_size, start.learning_rate, progress)
+    return policy, tokenizer, origin
+
+
+def _demonstrations(start: Start) -> list[tuple[str, str]]:
+    task = get_task(start.task)
+    return task.demonstrations(start.steps * start.batch_size, start.seed, start.traces)
+
+
+def _train_from_config(start: Start, folder: Path, progress: bool) -> None:
+    pairs = _demonstrations(start)
     tokenizer = word_tokenizer(get_task(start.task).texts())
     policy = new_policy(start.architecture, start.hidden_size, start.layers, tokenizer, start.seed)
     arguments = quiet_arguments(folder / "trainer", start.seed, start.accelerator)

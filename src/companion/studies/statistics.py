@@ -248,6 +248,9 @@ def live_check(
     now: float,
     possible: tuple[float, float] = (0.0, 1.0),
     tier: str = "tiny",
+    *,
+    of: str = "tiny",
+    rounding: float = 0.0,
 ) -> dict[str, str | float]:
     """A line of the table that compares a run made now with the recorded ones.
 
@@ -256,7 +259,9 @@ def live_check(
         recorded: (starts,) what the recorded runs of the same recipe measured.
         now: what the new run measures.
         possible: the least and the greatest value there is.
-        tier: of the new run. The records are of tier ``tiny`` and say nothing of another.
+        tier: of the new run.
+        of: tier of the recorded runs, which say nothing of another.
+        rounding: largest error of the recorded numbers; the interval is wider by it.
 
     Returns:
         ``{"compared": name, "now": now, "expected from": low, "to": high}``, the interval of
@@ -266,11 +271,11 @@ def live_check(
         CompanionError: if the run falls outside; or if the interval takes up half of what is
             possible, since a run that went wrong could then fall inside.
     """
-    if tier != "tiny":
+    if tier != of:
         return {"compared": name, "now": now, "expected from": "–", "to": "–"}
     least, greatest = possible
     interval = next_run_interval(recorded)
-    low, high = max(interval.low, least), min(interval.high, greatest)
+    low, high = max(interval.low - rounding, least), min(interval.high + rounding, greatest)
     expected = f"expected {low:.4g} to {high:.4g}"
     if high - low > (greatest - least) / 2:
         raise CompanionError(f"{name}: {expected}, too wide to tell anything")
