@@ -12,7 +12,7 @@ from tqdm.auto import tqdm
 from companion.errors import CompanionError
 from companion.rlhf import get_task, run
 from companion.rlhf import policy_gradient as ours
-from companion.rlhf.monitor import Monitor
+from companion.rlhf.monitor import Diverged, Monitor
 from companion.rlhf.policies import load, prompt_tokens, quiet
 from companion.rlhf.policy_gradient import advantages_of, train_by_policy_gradient
 from companion.rlhf.rewards import Rewards
@@ -199,7 +199,7 @@ def test_advantages_are_those_that_trl_computes(lab, tmp_path, scale):
     assert torch.allclose(advantages_of(worth, scale), wanted, atol=1e-4)
 
 
-def test_a_loss_that_is_not_finite_is_one_line(lab, tmp_path):
+def test_a_loss_that_is_not_finite_ends_the_run(lab, tmp_path):
     experiment = sampled()
 
     class Broken(Rewards):
@@ -207,28 +207,26 @@ def test_a_loss_that_is_not_finite_is_one_line(lab, tmp_path):
             return super().totals(prompts, texts) * torch.nan
 
     policy, tokenizer = started(experiment, lab)
-    with pytest.raises(CompanionError, match=r"^step 1: the loss is nan$"):
+    with pytest.raises(Diverged, match=r"^diverged at step 0$"):
         train(experiment, policy, tokenizer, tmp_path, Broken(experiment))
 
 
-def test_a_policy_that_is_not_a_number_is_one_line(lab, tmp_path):
+def test_a_policy_that_is_not_a_number_ends_the_run(lab, tmp_path):
     experiment = sampled()
     policy, tokenizer = started(experiment, lab)
     with torch.no_grad():
         next(policy.parameters()).fill_(torch.nan)
-    with pytest.raises(CompanionError, match=r"^step 1: the loss is nan$"):
+    with pytest.raises(Diverged, match=r"^diverged at step 0$"):
         train(experiment, policy, tokenizer, tmp_path)
 
 
-def test_a_run_whose_loss_is_not_finite_records_nothing(tmp_path, lab, monkeypatch):
+def test_a_run_whose_loss_is_not_finite_is_recorded_as_diverged(tmp_path, lab, monkeypatch):
     def broken(self, prompts, texts):
         return torch.full((len(prompts), len(texts[0])), torch.inf, dtype=torch.float64)
 
     monkeypatch.setattr(Rewards, "totals", broken)
     experiment = sampled(seed=5)
-    with pytest.raises(CompanionError, match=r"^step 1: the loss is nan$"):
-        run(experiment, lab)
-    assert not (lab / experiment.id).exists()
+    assert run(experiment, lab).diverged_at == 0
 
 
 @pytest.mark.parametrize(

@@ -64,11 +64,11 @@ def train_by_policy_gradient(
             facts["kl"] = per_sample.mean().item()
         advantages = advantages_of(worth, experiment.scale_rewards)
         loss = -(advantages * _of_samples(logp, distinct, drawn)).mean()
-        if not torch.isfinite(loss):
-            raise Diverged(number)
         if number % experiment.eval_every == 0:
             facts |= _shares(experiment, prompts, texts)
             monitor.write(number, policy, facts | rewards.gate())
+        if not torch.isfinite(loss):
+            raise Diverged(number)
         descend(policy, optimizer, loss)
     monitor.write(experiment.steps, policy, rewards.gate())
 
