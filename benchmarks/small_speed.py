@@ -29,7 +29,7 @@ from typing import Any
 import torch
 from datasets import Dataset
 from tqdm.auto import tqdm
-from transformers import TrainerCallback, set_seed
+from transformers import PrinterCallback, TrainerCallback, set_seed
 from trl import GRPOConfig, GRPOTrainer
 
 from companion.rlhf import Experiment, get_task
@@ -148,6 +148,7 @@ def bare(experiment: Experiment, start: Path) -> dict[str, Any]:
             processing_class=tokenizer,
             callbacks=[Ticks()],
         )
+        trainer.remove_callback(PrinterCallback)
         trainer.train()
     return clock.found(device)
 
