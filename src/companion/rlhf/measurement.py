@@ -6,7 +6,6 @@ import pandas as pd
 import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerBase, set_seed
 
-from companion.errors import CompanionError
 from companion.rlhf.experiment import Experiment
 from companion.rlhf.policies import decode, prompt_tokens
 from companion.rlhf.sampling import Sampler
@@ -47,9 +46,6 @@ def distribution_table(
 
     Returns:
         Columns ``split``, ``prompt``, ``completion``, ``label``, ``start_logprob``, ``logprob``.
-
-    Raises:
-        CompanionError: if a probability is not a number, as after a step without a finite gradient.
     """
     task = get_task(experiment.task)
     asked = measured_prompts(experiment)
@@ -58,8 +54,6 @@ def distribution_table(
     scorer = Scorer.of_texts(tokenizer, [prompt for _, prompt in asked], completions, mixed)
     with torch.no_grad():
         columns = [torch.cat(scorer.log_probabilities(p)).cpu() for p in (start, final)]
-    if torch.isnan(torch.stack(columns)).any():
-        raise CompanionError(f"{experiment.task}: the trained policy gives what is not a number")
     rows = [
         (split, prompt, text, label)
         for (split, prompt), texts in zip(
