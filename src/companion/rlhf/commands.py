@@ -37,11 +37,12 @@ class _Pace:
     sample: float  # measured: drawn and labelled
 
 
-# On two free cores with bfloat16, measured. For a T4, which computes in float32, from the number of
-# operations at a third of its peak of 8 TFLOP/s, and not measured; larger cards are quicker.
+# CPU: two free cores with bfloat16, as half of the processor time that one core was measured to
+# take. GPU: a T4, which computes in float32, by the number of operations at a third of its peak of
+# 8 TFLOP/s; not measured. Larger cards are quicker.
 _PACE = {
-    "cpu": _Pace(demonstration=0.15, completion=0.12, prompt=1.0, sample=0.06),
-    "cuda": _Pace(demonstration=0.03, completion=0.03, prompt=0.5, sample=0.03),
+    "cpu": _Pace(demonstration=0.18, completion=0.12, prompt=0.3, sample=0.06),
+    "cuda": _Pace(demonstration=0.03, completion=0.03, prompt=0.2, sample=0.03),
 }
 
 

@@ -13,7 +13,7 @@ def optimizer_of(experiment: Experiment, policy: PreTrainedModel) -> torch.optim
     if experiment.optimizer == "sgd":
         return torch.optim.SGD(policy.parameters(), lr=experiment.learning_rate)
     betas = (0.9, experiment.adam_beta2)
-    fused = policy.device.type == "cuda"
+    fused = policy.device.type == "cuda" or experiment.model is not None
     return torch.optim.Adam(
         policy.parameters(), lr=experiment.learning_rate, betas=betas, fused=fused
     )

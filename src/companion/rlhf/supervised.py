@@ -33,7 +33,7 @@ def fine_tune(
     Raises:
         CompanionError: if a loss is not finite.
     """
-    optimizer = torch.optim.Adam(policy.parameters(), lr=learning_rate)
+    optimizer = torch.optim.Adam(policy.parameters(), lr=learning_rate, fused=True)
     starts = range(0, len(pairs), batch_size)
     schedule = torch.optim.lr_scheduler.LinearLR(optimizer, 1.0, 0.0, total_iters=len(starts))
     losses: list[float] = []
