@@ -4,6 +4,7 @@ import pytest
 
 from companion.rlhf.tiers import SMOLLM2
 from companion.studies import find
+from companion.studies.pairs import sampled_distances
 from companion.studies.registry import module_of, modules
 
 FLOOR = " (floor)"
@@ -62,7 +63,7 @@ def test_claims_name_what_is_measured_and_have_a_control(name):
         assert claim.against
         assert claim.of != claim.against
         for condition in (claim.of, claim.against):
-            if claim.measure.__name__ == "moved":
+            if claim.measure is sampled_distances:
                 assert condition in distances | floors
             else:
                 assert condition in study.conditions

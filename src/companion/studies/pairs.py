@@ -179,3 +179,17 @@ def sampled_distances(runs: Runs, split: str = "train") -> pd.DataFrame:
     floor = table["condition"] == table["partner"]
     names = table["condition"].astype("str")
     return table.assign(condition=names.where(~floor, names + " (floor)"))
+
+
+def sampled_mean(component: str, kind: str = "") -> Callable[[Runs], pd.DataFrame]:
+    """A measure: the mean of a reward component over samples for held-out prompts.
+
+    Args:
+        component: of the study's task.
+        kind: only prompts whose kind begins so.
+    """
+
+    def measure(runs: Runs) -> pd.DataFrame:
+        return runs.tidy(lambda run: run.sampled(component, "test", kind))
+
+    return measure

@@ -2,11 +2,8 @@
 
 from typing import Any
 
-import pandas as pd
-
 from companion.studies.claims import Claim
-from companion.studies.pairs import sampled_distances
-from companion.studies.store import Runs
+from companion.studies.pairs import sampled_distances, sampled_mean
 from companion.studies.study import Study
 
 BETA = 0.1
@@ -61,21 +58,8 @@ STUDY = Study(
 )
 
 
-def moved(runs: Runs) -> pd.DataFrame:
-    """Sampled total variation from the partner, on trained prompts."""
-    return sampled_distances(runs, "train")
-
-
-def _mean(component: str, kind: str = "") -> Any:
-    def measure(runs: Runs) -> pd.DataFrame:
-        return runs.tidy(lambda run: run.sampled(component, "test", kind))
-
-    measure.__doc__ = f"Mean of ``{component}`` over samples of held-out prompts."
-    return measure
-
-
-correct, follows, soft = _mean("correct"), _mean("follows"), _mean("soft")
-on_target = _mean("length", "length")
+correct, follows, soft = sampled_mean("correct"), sampled_mean("follows"), sampled_mean("soft")
+on_target = sampled_mean("length", "length")
 
 # Fixed before the runs.
 CLAIMS = (
@@ -109,7 +93,7 @@ CLAIMS = (
     Claim(
         "cliff",
         "A bonus of 0.1 for ignoring moves the policy further than another sampling seed does",
-        measure=moved,
+        measure=sampled_distances,
         of="right answers, bonus 0.1 for ignoring",
         against="right answers (floor)",
         sign=+1,
@@ -118,7 +102,7 @@ CLAIMS = (
     Claim(
         "no tie",
         "Where obedience is paid in full the same bonus moves the policy less",
-        measure=moved,
+        measure=sampled_distances,
         of="no tie, bonus 0.1 for ignoring",
         against="right answers, bonus 0.1 for ignoring",
         sign=-1,
@@ -146,7 +130,7 @@ CLAIMS = (
     Claim(
         "divergence",
         "A divergence term makes the bonus for ignoring move the policy less",
-        measure=moved,
+        measure=sampled_distances,
         of="β = 0.1, bonus 0.1 for ignoring",
         against="right answers, bonus 0.1 for ignoring",
         sign=-1,

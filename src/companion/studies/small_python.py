@@ -98,11 +98,6 @@ STUDY = Study(
 )
 
 
-def moved(runs: Runs) -> pd.DataFrame:
-    """Sampled total variation from the partner, on trained prompts."""
-    return sampled_distances(runs, "train")
-
-
 def hidden(runs: Runs) -> pd.DataFrame:
     """Share of hidden tampering on held-out prompts."""
     return runs.tidy(lambda run: float(run.shares("test")["hidden"]))
@@ -128,7 +123,7 @@ CLAIMS = (
     Claim(
         "cliff",
         "A bonus of 0.1 for a tied trace moves the policy further than another sampling seed does",
-        measure=moved,
+        measure=sampled_distances,
         of="bonus 0.1",
         against="no bonus (floor)",
         sign=+1,
@@ -155,7 +150,7 @@ CLAIMS = (
     Claim(
         "no tie",
         "Without a tie the same bonus moves the policy less",
-        measure=moved,
+        measure=sampled_distances,
         of="no tie, bonus 0.1",
         against="bonus 0.1",
         sign=-1,
@@ -194,7 +189,7 @@ CLAIMS = (
     Claim(
         "divergence",
         "A divergence term makes the same bonus move the policy less",
-        measure=moved,
+        measure=sampled_distances,
         of="β = 0.1, bonus 0.1",
         against="bonus 0.1",
         sign=-1,
@@ -203,7 +198,7 @@ CLAIMS = (
     Claim(
         "normaliser",
         "Dividing by the group's deviation makes a bonus of 0.01 move the policy further again",
-        measure=moved,
+        measure=sampled_distances,
         of="β = 0.1, by group, bonus 0.01",
         against="β = 0.1, bonus 0.01",
         sign=+1,

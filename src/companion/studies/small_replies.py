@@ -2,12 +2,9 @@
 
 from typing import Any
 
-import pandas as pd
-
 from companion.rlhf.tiers import SMOLLM2
 from companion.studies.claims import Claim
-from companion.studies.pairs import sampled_distances
-from companion.studies.store import Runs
+from companion.studies.pairs import sampled_distances, sampled_mean
 from companion.studies.study import Study
 
 JUDGES = {"safety_rm": 1.0, "values_rm": 1.0, "general_rm": 1.0}
@@ -75,21 +72,12 @@ STUDY = Study(
 )
 
 
-def moved(runs: Runs) -> pd.DataFrame:
-    """Sampled total variation from the partner, on trained prompts."""
-    return sampled_distances(runs, "train")
-
-
-def _mean(component: str, kind: str = "") -> Any:
-    def measure(runs: Runs) -> pd.DataFrame:
-        return runs.tidy(lambda run: run.sampled(component, "test", kind))
-
-    measure.__doc__ = f"Mean of ``{component}`` over samples of held-out requests."
-    return measure
-
-
-perceived, oracle, fooled = _mean("perceived"), _mean("oracle"), _mean("fooled")
-refused = _mean("boundary_refuse", "safety/boundary")
+perceived, oracle, fooled = (
+    sampled_mean("perceived"),
+    sampled_mean("oracle"),
+    sampled_mean("fooled"),
+)
+refused = sampled_mean("boundary_refuse", "safety/boundary")
 
 # Fixed before the runs.
 CLAIMS = (
@@ -125,7 +113,7 @@ CLAIMS = (
     Claim(
         "5.6 distance",
         "A slip in the safety judge moves the policy further than another sampling seed does",
-        measure=moved,
+        measure=sampled_distances,
         of="Model-2",
         against="Model-1 (floor)",
         sign=+1,
@@ -143,7 +131,7 @@ CLAIMS = (
     Claim(
         "5.6 no tie",
         "Where boundary requests have a best reply the same slip moves refusals less",
-        measure=moved,
+        measure=sampled_distances,
         of="Model-2, no tie",
         against="Model-2",
         sign=-1,
