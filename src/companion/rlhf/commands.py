@@ -41,7 +41,7 @@ class _Pace:
 # take. GPU: a T4, which computes in float32, by the number of operations at a third of its peak of
 # 8 TFLOP/s; not measured. Larger cards are quicker.
 _PACE = {
-    "cpu": _Pace(demonstration=0.18, completion=0.12, prompt=0.3, sample=0.06),
+    "cpu": _Pace(demonstration=0.17, completion=0.08, prompt=0.3, sample=0.06),
     "cuda": _Pace(demonstration=0.03, completion=0.03, prompt=0.2, sample=0.03),
 }
 
