@@ -1,4 +1,5 @@
 import shutil
+import signal
 from pathlib import Path
 
 import hypothesis
@@ -12,6 +13,12 @@ from companion.publish.project import Project
 # How long one example takes says nothing on a busy machine, or while coverage is counted.
 hypothesis.settings.register_profile("patient", deadline=None)
 hypothesis.settings.load_profile("patient")
+
+# Whoever starts the tests in the background may have these ignored, and every child inherits that:
+# the tests of what a signal does need them as a terminal leaves them.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+if hasattr(signal, "SIGHUP"):
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 ROOT = Path(__file__).parents[1]
 TINY = ROOT / "tests" / "publish" / "project"
