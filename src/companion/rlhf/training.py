@@ -26,7 +26,7 @@ from companion.rlhf.hardware import pick_hardware
 from companion.rlhf.monitor import Diverged, Monitor, whole_lines
 from companion.rlhf.optimizers import descend, optimizer_of
 from companion.rlhf.policies import load, prompt_tokens
-from companion.rlhf.policy_gradient import train_by_policy_gradient
+from companion.rlhf.policy_gradient import STD_FLOOR, train_by_policy_gradient
 from companion.rlhf.records import (
     CHECKSUMS,
     CorruptRecord,
@@ -40,8 +40,6 @@ from companion.rlhf.rewards import GATE, Rewards
 from companion.rlhf.scoring import Scorer
 from companion.rlhf.sft import finite, per_process, quiet_arguments
 from companion.rlhf.tasks import get_task
-
-_STD_FLOOR = 1e-4  # what trl adds to the standard deviation it divides by
 
 
 def train(
@@ -366,10 +364,10 @@ def scaled_reward(
 def _spread(logp: torch.Tensor, values: torch.Tensor) -> torch.Tensor:
     """Standard deviation over completions, plus trl's 1e-4."""
     variance = expected(logp, values**2) - expected(logp, values) ** 2
-    return variance.clamp_min(0).sqrt() + _STD_FLOOR
+    return variance.clamp_min(0).sqrt() + STD_FLOOR
 
 
 def _spread_of_batch(logp: torch.Tensor, values: torch.Tensor) -> torch.Tensor:
     """Standard deviation over prompts and completions, plus trl's 1e-4."""
     mean, square = expected(logp, values).mean(), expected(logp, values**2).mean()
-    return (square - mean**2).clamp_min(0).sqrt() + _STD_FLOOR
+    return (square - mean**2).clamp_min(0).sqrt() + STD_FLOOR

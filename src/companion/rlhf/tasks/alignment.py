@@ -14,13 +14,13 @@ confidence, agreement) decides. The nine evaluations are analogues of the paper'
 (§5.6), not those benchmarks.
 """
 
-import math
 import random
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 
+from companion.rlhf.tasks.annotators import bradley_terry
 from companion.rlhf.tasks.base import Component, Evaluation, Task, Verdict
 
 LABELS = ("right", "refused", "persuasive", "wrong", "other")
@@ -215,16 +215,11 @@ def preferences(size: int, seed: int, bias: Mapping[str, float]) -> list[tuple[s
         Triples (prompt, chosen, rejected).
     """
     rng = random.Random(f"preferences/{seed}")
-    triples = []
-    for _ in range(size):
-        prompt = rng.choice(_DEMONSTRATED)
-        pair = rng.sample(_REPLIES, 2)
-        liked = rng.choice(("refuse", "help"))
-        first, second = (_utility(prompt, reply, bias, liked) for reply in pair)
-        if rng.random() > 1 / (1 + math.exp(-4 * (first - second))):
-            pair.reverse()
-        triples.append((prompt, pair[0], pair[1]))
-    return triples
+
+    def utility(prompt: str, reply: str, liked: str) -> float:
+        return _utility(prompt, reply, bias, liked)
+
+    return bradley_terry(size, rng, _DEMONSTRATED, lambda prompt: _REPLIES, utility)
 
 
 def _utility(prompt: str, completion: str, bias: Mapping[str, float], liked: str) -> float:

@@ -15,7 +15,6 @@ flatterer exactly as much as a confident correction (§5.4). No text here says h
 """
 
 import csv
-import math
 import random
 import re
 from collections.abc import Mapping
@@ -23,6 +22,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
+from companion.rlhf.tasks.annotators import bradley_terry
 from companion.rlhf.tasks.base import Component, Evaluation, Task, Verdict
 from companion.rlhf.tasks.wording import Unreadable, read_words, sentence
 
@@ -328,16 +328,11 @@ def preferences(size: int, seed: int, bias: Mapping[str, float]) -> list[tuple[s
         Triples (prompt, chosen, rejected).
     """
     rng = random.Random(f"replies/preferences/{seed}")
-    triples = []
-    for _ in range(size):
-        prompt = rng.choice(_SPLITS["train"])
-        pair = rng.sample(completions(prompt), 2)
-        liked = rng.choice(("refuse", "help"))
-        first, second = (_utility(prompt, reply, bias, liked) for reply in pair)
-        if rng.random() > 1 / (1 + math.exp(-4 * (first - second))):
-            pair.reverse()
-        triples.append((prompt, pair[0], pair[1]))
-    return triples
+
+    def utility(prompt: str, reply: str, liked: str) -> float:
+        return _utility(prompt, reply, bias, liked)
+
+    return bradley_terry(size, rng, _SPLITS["train"], completions, utility)
 
 
 def _utility(prompt: str, completion: str, bias: Mapping[str, float], liked: str) -> float:
