@@ -1,6 +1,7 @@
 """The studies of the book: their conditions, and the records that belong to them."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -58,6 +59,13 @@ def test_a_condition_that_does_not_fit_together():
         tiny().experiment("x")
     with pytest.raises(CompanionError, match=r"^study tiny: repeats of unknown 'x'$"):
         Study("tiny", 0, "?", {}, repeats={"x": 2})
+    with pytest.raises(CompanionError, match=r"^study tiny: starts of unknown 'x'$"):
+        Study("tiny", 0, "?", {}, own_starts={"x": (1,)})
+
+
+def test_a_condition_may_have_starts_of_its_own():
+    study = replace(tiny(beta=0.1), own_starts={"two": (7,)}, repeats=1)
+    assert list(study.experiments()) == [Key("one", 3, 0), Key("one", 4, 0), Key("two", 7, 0)]
 
 
 def test_unknown_study():

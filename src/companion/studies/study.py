@@ -1,7 +1,7 @@
 """A study: one question put to trained models, under conditions that have names."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, NamedTuple
 
@@ -40,6 +40,8 @@ class Study:
         question: one sentence.
         conditions: by name, the fields of an ``Experiment`` without its seeds.
         starts: numbers of the supervised starts (``sft_seed``).
+        own_starts: starts of the conditions that have others, by condition: exploratory ones may
+            have fewer.
         repeats: sampling seeds a start: one number for all conditions, or by condition (those not
             named get one). Repeat 0 samples with the number of its start, repeat k with 99 + k.
         splits: prompts whose distributions the record keeps.
@@ -56,11 +58,13 @@ class Study:
     repeats: int | Mapping[str, int] = 1
     splits: tuple[str, ...] = ("train",)
     pairs: tuple[tuple[str, str], ...] = ()
+    own_starts: Mapping[str, Sequence[int]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        if not isinstance(self.repeats, int):
-            for condition in set(self.repeats) - set(self.conditions):
-                raise CompanionError(f"study {self.name}: repeats of unknown {condition!r}")
+        repeats = {} if isinstance(self.repeats, int) else self.repeats
+        for what, named in (("repeats", repeats), ("starts", self.own_starts)):
+            for condition in set(named) - set(self.conditions):
+                raise CompanionError(f"study {self.name}: {what} of unknown {condition!r}")
 
     def experiment(self, condition: str, start: int = 0, repeat: int = 0) -> Experiment:
         """What is run under a condition, from a start, with a sampling seed.
@@ -76,6 +80,10 @@ class Study:
             return Experiment(**self.conditions[condition], sft_seed=start, seed=seed)
         except CompanionError as error:
             raise CompanionError(f"study {self.name}, {condition!r}: {error}") from None
+
+    def starts_of(self, condition: str) -> Sequence[int]:
+        """Numbers of the supervised starts of a condition."""
+        return self.own_starts.get(condition, self.starts)
 
     def repeats_of(self, condition: str) -> int:
         """Number of sampling seeds a start under a condition."""
@@ -107,7 +115,7 @@ class Study:
         keys = [
             Key(condition, start, repeat)
             for condition in self.conditions
-            for start in self.starts
+            for start in self.starts_of(condition)
             for repeat in range(self.repeats_of(condition))
         ]
         return {key: self.experiment(*key) for key in keys}
