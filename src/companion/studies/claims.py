@@ -45,6 +45,9 @@ class Claim:
         margin: the largest difference that counts as none; for ``sign = 0`` alone.
         outcome: ``mean`` of numbers (Student's t), or ``share`` of starts in which something that
             is all or nothing happens (exact test).
+        section: of the paper whose empirical claim this is, such as ``5.4``; the index of claims
+            lists the claims that have one.
+        short: a few words for a row of a figure.
         paper: the paper's number, in the measure's unit, if it has one.
         confirmatory: declared before the runs were made; its p-value is then corrected together
             with those of the study's other confirmatory claims (Holm).
@@ -58,6 +61,8 @@ class Claim:
     sign: Literal[-1, 0, 1]
     margin: float | None = None
     outcome: Literal["mean", "share"] = "mean"
+    section: str = ""
+    short: str = ""
     paper: float | None = None
     confirmatory: bool = False
 
