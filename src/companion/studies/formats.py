@@ -7,13 +7,17 @@ answer), from the probabilities of all completions.
 from functools import lru_cache
 from typing import Any
 
+import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 
+from companion.figures import COLOURS, style
 from companion.rlhf import get_task
 from companion.rlhf.distances import distribution_distance, merged
 from companion.rlhf.records import Run
 from companion.studies.claims import Claim
+from companion.studies.registry import Drawing, figure
+from companion.studies.statistics import per_start
 from companion.studies.store import Runs
 from companion.studies.study import Key, Study
 
@@ -194,3 +198,93 @@ CLAIMS = (
 def live_keys(starts: tuple[int, ...] = NEW_STARTS) -> list[Key]:
     """The runs that the chapter trains while it is built."""
     return [Key("asked length 0.3", start, 0) for start in starts]
+
+
+_ROWS = {
+    "asked length 0.03": "asked length\nδ = 0.03",
+    "asked length 0.3": "asked length\nδ = 0.3",
+    "reasoned 0.3": "intermediate sum\nδ = 0.3",
+    CONTROL: "right sum\nδ = 0.3\ncontrol",
+    FLOOR: "nothing\nnoise floor",
+}
+
+
+def shifts(runs: Runs) -> pd.DataFrame:
+    """What each change of the reward does, start by start.
+
+    Returns:
+        Columns ``measure`` (``share`` of the right answers that have the paid form, for control
+        and noise floor the asked length; ``wrong``, the probability of wrong answers),
+        ``condition``, ``start``, ``before`` (the run of that start without the change) and
+        ``after``. The condition ``noise floor`` is another sampling seed without a change.
+    """
+    lengths, sums, errors = asked_share(runs), reasoned_share(runs), wrong(runs)
+    parts = []
+    for condition in _ROWS:
+        share = sums if condition.startswith("reasoned") else lengths
+        for measure, table in (("share", share), ("wrong", errors)):
+            unchanged = table[table.condition == NO_CHANGE]
+            again = condition == FLOOR
+            changed = unchanged if again else table[table.condition == condition]
+            changed = changed[changed.repeat > 0] if again else changed
+            first = unchanged[unchanged.repeat == 0]
+            both = {
+                "before": per_start(first.value, first.start),
+                "after": per_start(changed.value, changed.start),
+            }
+            part = pd.DataFrame(both).dropna().rename_axis("start").reset_index()
+            parts.append(part.assign(measure=measure, condition=condition))
+    return pd.concat(parts, ignore_index=True)
+
+
+@figure("optimal-sets-trained", rests_on=("lemma_2_5",))
+def trained(recorded: Runs, today: Runs) -> Drawing:
+    """From the policy trained without a change of the reward to the one trained with it.
+
+    Args:
+        recorded: the study's runs.
+        today: those trained just now; at another tier they are drawn all the same.
+    """
+    table = shifts(recorded)
+    new = {"share": asked_share(today), "wrong": wrong(today)}
+    titles = {"share": "Right answers of the paid form", "wrong": "Wrong answers"}
+    means = table.groupby(["measure", "condition"])[["before", "after"]].mean()
+    with style():
+        fig, axes = plt.subplots(1, 2, figsize=(11, 5.4), sharey=True)
+        for ax, (measure, title) in zip(axes, titles.items(), strict=True):
+            for row, condition in enumerate(_ROWS):
+                colour = COLOURS["faint" if condition in (CONTROL, FLOOR) else "orange"]
+                part = table[(table.measure == measure) & (table.condition == condition)]
+                begin, end = means.loc[(measure, condition)]
+                ax.plot(part.after, [row] * len(part), "o", color=colour, ms=5, alpha=0.4)
+                ax.plot([begin, end], [row, row], color=colour, lw=4)
+                ax.plot(end, row, "o", color=colour, ms=13)
+                ax.plot(begin, row, "|", color=COLOURS["ink"], ms=20, mew=2.5)
+                live = new[measure]
+                crosses = live[live.condition == condition].value
+                ax.plot(crosses, [row + 0.25] * len(crosses), "x", color=colour, ms=9, mew=2)
+            ax.set(title=title, xlim=(-0.03, 1.03))
+            ax.grid(axis="y", visible=False)
+        axes[0].set_xlabel("share")
+        axes[1].set_xlabel("probability")
+        axes[0].set_yticks(range(len(_ROWS)), list(_ROWS.values()))
+        axes[0].set_ylim(len(_ROWS) - 0.5, -0.5)
+        plt.close(fig)
+    counts = table.groupby("condition").start.nunique()
+    numbers = " or ".join(str(count) for count in sorted(set(counts)))
+    large, control = (means.loc[("share", name)] for name in ("asked length 0.3", CONTROL))
+    errors = means.loc["wrong"].after
+    return Drawing(
+        fig,
+        title="Which forms stay in a trained model",
+        caption="From the policy trained without the change (bar) to the policy trained with it "
+        f"(large dot), means over starts; small dots are the {numbers} starts, crosses other "
+        "starts, trained while this page was built. Left: the share, among right answers, of those "
+        "that the change pays for; for the control and the noise floor, of those of the asked "
+        "length. Right: answers that are wrong, and so optimal under none of the rewards.",
+        alt="Two panels with a line from without to with for each of five changes. Left, paid 0.3 "
+        f"for the asked length its share goes from {large.before:.2f} to {large.after:.2f}, in the "
+        f"control from {control.before:.2f} to {control.after:.2f}. Right, wrong answers end "
+        f"between {errors.min():.2f} and {errors.max():.2f}.",
+        data=table,
+    )

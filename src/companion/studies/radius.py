@@ -5,11 +5,15 @@ Distances are between distributions over the number of words, see ``companion.st
 
 from typing import Any
 
+import matplotlib.pyplot as plt
 import pandas as pd
 
+from companion.figures import COLOURS, style
 from companion.rlhf.records import Run
 from companion.studies.claims import Claim
 from companion.studies.formats import SETTING, lengths_apart, probability
+from companion.studies.marks import draw_means, draw_runs, interval
+from companion.studies.registry import Drawing, figure
 from companion.studies.store import Runs
 from companion.studies.study import Key, Study
 
@@ -151,3 +155,62 @@ CLAIMS = (
 def live_keys(starts: tuple[int, ...] = NEW_STARTS) -> list[Key]:
     """The runs that the chapter trains while it is built."""
     return [Key(name, start, 0) for name in (WINNER, "weight 0.6") for start in starts]
+
+
+@figure("uniqueness-trained", rests_on=("thm_2_7", "sharp_1_stability_radius"))
+def trained(recorded: Runs, today: Runs, safe: float) -> Drawing:
+    """How far changes of the reward move the lengths: with one right length, and across the tie.
+
+    Args:
+        recorded: the study's runs.
+        today: those trained just now; at another tier they are drawn all the same.
+        safe: the stability radius at weight 1.
+    """
+    old, new = moved(recorded), moved(today)
+    series = {
+        "blue": ("inside the radius", "before the optimum moves", "beyond"),
+        "orange": ("across the tie",),
+    }
+    floors = dict(zip(FLOORS, ("blue", "orange"), strict=True))
+    moves_at = weight_of(WINNER)
+    with style():
+        fig, ax = plt.subplots(figsize=(9.5, 5.2))
+        ax.axvspan(0, safe, color=COLOURS["sky"], alpha=0.18, lw=0)
+        ax.axvline(moves_at, color=COLOURS["ink"], lw=1.5)
+        for colour, steps in series.items():
+            draw_means(ax, [size_of(step) for step in steps], old, steps, colour)
+            for step in steps:
+                draw_runs(ax, size_of(step) + 0.02, new, step, colour, new=True)
+        for name, colour in floors.items():
+            ax.axhline(interval(old, name).value, color=COLOURS[colour], lw=1.5, ls=":")
+        across, chance = (
+            interval(old, "across the tie").value,
+            interval(old, "noise floor, tie").value,
+        )
+        bold: dict[str, Any] = {"weight": "bold"}
+        ax.text(0.24, across, "across the tie", color=COLOURS["orange"], va="center", **bold)
+        ax.text(0.53, chance + 0.02, "noise floor of the tie", color=COLOURS["orange"])
+        ax.text(0.6, 0.05, "one right length", color=COLOURS["blue"], **bold)
+        ax.text(safe / 2, 0.95, "safe radius", ha="center")
+        ax.text(moves_at - 0.02, 0.95, "optimum moves", ha="right")
+        ax.set(xlabel="size of the reward change, δ", ylabel="distance moved")
+        ax.set(xlim=(0, 1.25), ylim=(-0.03, 1.03))
+        plt.close(fig)
+    inside, beyond = interval(old, "inside the radius"), interval(old, "beyond")
+    return Drawing(
+        fig,
+        title="Changes inside the radius, beyond it and across a tie",
+        caption="How far a change of the reward by δ moves the distribution of answer lengths. "
+        f"Blue: the asked length leads by {moves_at:g}; shaded is the radius within which no "
+        "change can move the optimum, the line marks where this change does. Orange: a step across "
+        f"the tie. Dots are runs ({inside.n} starts), bars Student t intervals of the mean over "
+        "starts; crosses are other starts, trained while this page was built. Dotted lines are the "
+        "noise floors: the same reward with another sampling seed, at the tie (orange) and with "
+        "one right length (blue). What completions outside the list could add is at most "
+        f"{(old.upper - old.value).max():.2g}.",
+        alt="Distance moved against the size of the reward change. With one right length the "
+        f"distance is {inside.value:.3f} inside the radius and {beyond.value:.2f} beyond the size "
+        "at which the optimum moves. A step across the tie, of a smaller size, moves the policy by "
+        f"{across:.2f}.",
+        data=pd.concat([old.assign(run="recorded"), new.assign(run="live")]),
+    )

@@ -8,13 +8,17 @@ requests that were trained on, from the probabilities of all completions.
 from collections.abc import Callable
 from typing import Any
 
+import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
+from matplotlib.axes import Axes
 
+from companion.figures import COLOURS, style
 from companion.rlhf import get_task
 from companion.rlhf.records import Run, policy_distance
 from companion.studies.claims import Claim
-from companion.studies.statistics import Interval, mean_interval
+from companion.studies.marks import draw_means, draw_runs, interval
+from companion.studies.registry import Drawing, figure
 from companion.studies.store import Runs
 from companion.studies.study import Key, Study
 
@@ -87,14 +91,26 @@ def moved(runs: Runs) -> pd.DataFrame:
 
 
 def moved_elsewhere(runs: Runs) -> pd.DataFrame:
-    """The same distance on all other requests, where no reward changed. Tidy."""
-    return runs.compared(lambda partner, run: _apart(partner, run, on_boundary=False), PARTNERS)
+    """The same distance on all other requests, where no reward changed.
+
+    Returns:
+        Tidy, and a column for each kind of request.
+    """
+
+    def apart(partner: Run, run: Run) -> dict[str, float]:
+        table = policy_distance(partner, run).per_prompt
+        table = table[~_is_boundary(table)]
+        by_kind = table.groupby(table.prompt.map(get_task("alignment").kind)).lower.mean()
+        return {"value": float(table.lower.mean())} | by_kind.to_dict()
+
+    return runs.compared(apart, PARTNERS)
 
 
 def moved_here_and_there(runs: Runs) -> pd.DataFrame:
     """``moved``, and ``moved_elsewhere`` as conditions that end in ``, elsewhere``. Tidy."""
-    there = moved_elsewhere(runs)
-    return pd.concat([moved(runs), there.assign(condition=there.condition + ", elsewhere")])
+    there = moved_elsewhere(runs)[[*Key._fields, "value"]]
+    there["condition"] += ", elsewhere"
+    return pd.concat([moved(runs), there], ignore_index=True)
 
 
 def moved_per_size(runs: Runs) -> pd.DataFrame:
@@ -132,9 +148,9 @@ def helping(runs: Runs) -> pd.DataFrame:
     return runs.tidy(lambda run: _mean(run, lambda p, c: judge("boundary_help", p, c).score))
 
 
-def _apart(partner: Run, run: Run, on_boundary: bool = True) -> dict[str, float]:
+def _apart(partner: Run, run: Run) -> dict[str, float]:
     table = policy_distance(partner, run).per_prompt
-    table = table[_is_boundary(table) == on_boundary]
+    table = table[_is_boundary(table)]
     return {"value": float(table.lower.mean()), "upper": float(table.upper.mean())}
 
 
@@ -236,7 +252,93 @@ def live_keys(starts: tuple[int, ...] = NEW_STARTS) -> list[Key]:
     return [Key(name, s, 0) for name in ("exact, tied", "exact, tied, help 0.3") for s in starts]
 
 
-def interval(table: pd.DataFrame, condition: str) -> Interval:
-    """Mean of a tidy measure under a condition, over starts."""
-    part = table[table.condition == condition]
-    return mean_interval(part.value, part.start)
+@figure("value-trained", rests_on=("prop_2_4", "prop_2_10"))
+def trained(recorded: Runs, today: Runs, bound: Callable[[np.ndarray], np.ndarray]) -> Drawing:
+    """How far a perturbation moves value and policy, and what the policy does on boundary requests.
+
+    Args:
+        recorded: the study's runs.
+        today: those trained just now; at another tier they are drawn all the same.
+        bound: the largest move of the value that the proposition allows, by size of the change.
+    """
+    policy, value, helps = (
+        [measure(runs) for runs in (recorded, today)] for measure in (moved, value_moved, helping)
+    )
+    with style():
+        fig, (left, right) = plt.subplots(1, 2, figsize=(11, 5))
+        _draw_moves(left, policy, value)
+        sizes = np.array([0.0015, 0.6])
+        left.plot(sizes, bound(sizes), color=COLOURS["ink"], lw=1.5, ls="--")
+        left.text(0.0035, 0.013, "bound on the value")
+        _draw_helping(right, helps)
+        plt.close(fig)
+    table = pd.concat(
+        part.assign(measure=name, run=run)
+        for name, pair in {"policy": policy, "value": value, "helps": helps}.items()
+        for part, run in zip(pair, ("recorded", "live"), strict=True)
+    )
+    tied, control = (
+        interval(policy[0], f"exact, {judge}, help 0.3") for judge in ("tied", "oracle")
+    )
+    worth_moved = interval(value[0], "exact, tied, help 0.3")
+    return Drawing(
+        fig,
+        title="A perturbed reward model moves the value a little and the policy a lot",
+        caption="The safety reward model pays δ more for helping on boundary requests, or for "
+        "refusing. Left: how far that moves the value that training reaches (blue; the proposition "
+        "allows the dashed line), and the policy, in total variation (orange; purple for GRPO). "
+        "Green: the policy under the oracle, where no acts tie. Grey: GRPO against itself with "
+        "another sampling seed (interval of the mean). Right: what the policy then does. Dots are "
+        f"runs ({tied.n} starts at the largest δ), lines their mean over starts with Student t "
+        "intervals (95 %); crosses are other starts, trained while this page was built. What "
+        "completions outside the list could add to a distance is at most "
+        f"{(policy[0].upper - policy[0].value).max():.2g}.",
+        alt="Left, distance moved against the size of the perturbation, both axes logarithmic. At "
+        f"the largest size the policy moves by {tied.value:.2f}, the value by "
+        f"{worth_moved.value:.2f}, and without a tie the policy by {control.value:.2f}. Right, the "
+        "probability of helping when refusing is paid more, nothing, or helping.",
+        data=table,
+    )
+
+
+def _draw_moves(ax: Axes, policy: list[pd.DataFrame], value: list[pd.DataFrame]) -> None:
+    """Distances moved against the size of the perturbation; each pair is recorded and of today."""
+    floor = interval(policy[0], FLOOR)
+    ax.axhspan(max(floor.low, 5e-4), floor.high, color=COLOURS["faint"], alpha=0.25, lw=0)
+    ax.text(0.0017, floor.value, "GRPO's noise floor", color=COLOURS["faint"], va="center")
+    tied = [f"exact, tied, help {size:g}" for size in SIZES]
+    series = (
+        (policy, tied, "orange", "policy"),
+        (policy, ["exact, oracle, help 0.3"], "green", "policy, no tie"),
+        (policy, ["GRPO, tied, help 0.3"], "purple", "policy, GRPO"),
+        (value, tied, "blue", "value"),
+    )
+    for (old, new), names, colour, label in series:
+        shift = 1.2 if label == "policy, GRPO" else 1.0
+        places = [size_of(name) * shift for name in names]
+        draw_means(ax, places, old, names, colour, label=label)
+        for place, name in zip(places, names, strict=True):
+            draw_runs(ax, place * 1.12, new, name, colour, new=True)
+    ax.legend(loc="lower right")
+    ax.set(xscale="log", yscale="log", xlim=(0.0015, 0.6), ylim=(5e-4, 2))
+    ax.set(title="How far they move", xlabel="largest change of a reward, δ")
+    ax.set_ylabel("moved on boundary requests")
+    ax.set_xticks(SIZES, [f"{size:g}" for size in SIZES])
+    ax.minorticks_off()
+
+
+def _draw_helping(ax: Axes, helps: list[pd.DataFrame]) -> None:
+    """Probability of helping under each perturbation; recorded, and of today."""
+    names = ["exact, tied, refuse 0.03", "exact, tied"]
+    names += [f"exact, tied, help {size:g}" for size in SIZES]
+    sampled = ["GRPO, tied", "GRPO, tied, help 0.3"]
+    draw_means(ax, range(len(names)), helps[0], names, "orange", ls="none", label="exact gradient")
+    places = [names.index(name.replace("GRPO", "exact")) + 0.25 for name in sampled]
+    draw_means(ax, places, helps[0], sampled, "purple", ls="none", label="GRPO")
+    for place, name in enumerate(names):
+        draw_runs(ax, place + 0.12, helps[1], name, "orange", new=True)
+    ticks = ["refuse\n0.03", "none", *(f"help\n{size:g}" for size in SIZES)]
+    ax.set_xticks(range(len(names)), ticks)
+    ax.set(title="What the policy does", xlabel="act that is paid more, and δ", ylim=(-0.04, 1.04))
+    ax.set_ylabel("probability of helping")
+    ax.legend(loc="lower right")
