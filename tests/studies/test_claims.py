@@ -48,6 +48,14 @@ def test_a_clear_difference_holds_or_contradicts(say, sign, words):
     assert verdict.n == 5
 
 
+@pytest.mark.parametrize(
+    ("sign", "sentence"), [(+1, "So it is."), (-1, "That it falls is contradicted.")]
+)
+def test_a_sentence_follows_the_verdict(say, sign, sentence):
+    (verdict,) = say(claim(RISES, sign))
+    assert verdict.told("So it is.", that="it falls") == sentence
+
+
 def test_the_verdict_compares_with_the_control_and_not_with_zero(say):
     same = pd.concat([rows("ours", [0.5, 0.6, 0.7]), rows("control", [0.6, 0.5, 0.7])])
     (verdict,) = say(claim(same))

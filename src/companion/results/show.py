@@ -43,7 +43,7 @@ def verdicts(*checks: Check) -> Markdown:
 
 def dropped(counterexample: Counterexample) -> Markdown:
     """What was dropped, what happens without it, and the numbers that show it."""
-    numbers = ", ".join(f"{name}: {value:.4g}" for name, value in counterexample.evidence.items())
+    numbers = ", ".join(f"{name}: {number(x)}" for name, x in counterexample.evidence.items())
     outcome = (
         "the claim fails, as it should" if counterexample.fails else "**the claim still holds**"
     )
@@ -53,11 +53,24 @@ def dropped(counterexample: Counterexample) -> Markdown:
     )
 
 
+def number(value: float) -> str:
+    """Four digits as a page shows them, with powers of ten and minus signs as such.
+
+    >>> number(2.5e-9), number(-0.25)
+    ('$2.5 \\\\cdot 10^{-9}$', '−0.25')
+    """
+    mantissa, _, exponent = f"{value:.4g}".partition("e")
+    if not exponent:
+        return mantissa.replace("-", "−")
+    factor = "" if mantissa == "1" else rf"{mantissa} \cdot "
+    return f"${factor}10^{{{int(exponent)}}}$"
+
+
 def markdown_table(table: pd.DataFrame) -> str:
     """A table of strings and numbers as Markdown, numbers to four digits."""
     rows = [[str(name) for name in table.columns], ["---"] * len(table.columns)]
     rows += [
-        [f"{cell:.4g}" if isinstance(cell, float) else str(cell) for cell in row]
+        [number(cell) if isinstance(cell, float) else str(cell) for cell in row]
         for row in table.itertuples(index=False)
     ]
     return "\n".join("| " + " | ".join(row) + " |" for row in rows)
