@@ -56,6 +56,11 @@ def test_a_sentence_follows_the_verdict(say, sign, sentence):
     assert verdict.told("So it is.", that="it falls") == sentence
 
 
+@pytest.mark.parametrize(("paper", "number"), [(None, None), (0.7, 0.7), (lambda: 0.7, 0.7)])
+def test_the_papers_number_may_be_read_when_it_is_asked_for(paper, number):
+    assert claim(RISES, paper=paper).reported == number
+
+
 def test_the_verdict_compares_with_the_control_and_not_with_zero(say):
     same = pd.concat([rows("ours", [0.5, 0.6, 0.7]), rows("control", [0.6, 0.5, 0.7])])
     (verdict,) = say(claim(same))
