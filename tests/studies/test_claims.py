@@ -91,6 +91,24 @@ def test_no_difference_is_claimed_within_a_margin(say, values, words):
     assert verdict.words == words
 
 
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ([-0.5, -0.6, -0.4], "holds"),  # it declines
+        ([0.01, -0.01, 0.02], "holds"),  # it stagnates
+        ([0.05, -0.2, 0.2], "not shown"),
+        ([0.5, 0.51, 0.52], "contradicted"),  # it rises
+    ],
+)
+@pytest.mark.parametrize("sign", [-1, +1])
+def test_a_claim_with_sign_and_margin_is_judged_on_one_side(say, sign, change, words):
+    values = [-sign * x for x in change]
+    table = pd.concat([rows("ours", values), rows("control", [0.0, 0.0, 0.0])])
+    (verdict,) = say(claim(table, sign=sign, margin=0.1))
+    assert verdict.words == words
+    assert (verdict.p < 0.05) == (words == "holds")
+
+
 @pytest.mark.parametrize(("starts", "holds"), [(5, False), (6, True)])
 def test_all_or_nothing_is_counted_exactly(say, starts, holds):
     table = pd.concat([rows("ours", [1] * starts), rows("control", [0] * starts)])
@@ -138,8 +156,14 @@ def test_too_few_starts(say):
 
 
 @pytest.mark.parametrize(
-    "more", [{"sign": 0}, {"sign": 1, "margin": 0.1}, {"sign": 0, "margin": -1}]
+    "more",
+    [
+        {"sign": 0},
+        {"sign": 0, "margin": -1},
+        {"sign": 1, "margin": 0},
+        {"sign": -1, "margin": 0.1, "outcome": "share"},
+    ],
 )
-def test_a_margin_belongs_to_no_difference(more):
+def test_a_claim_of_no_difference_needs_a_margin_and_a_margin_a_mean(more):
     with pytest.raises(CompanionError, match=r"^claim c: .*margin"):
         claim(RISES, **more)

@@ -19,6 +19,7 @@ from companion.studies.statistics import (
     mean_interval,
     mean_test,
     next_run_interval,
+    not_beyond,
     paired,
     per_start,
     share_difference,
@@ -116,6 +117,25 @@ def test_equivalence_holds_if_and_only_if_its_interval_lies_within(values):
     assert (p < 0.05) == (interval.low > -0.3 and interval.high < 0.3)
 
 
+@pytest.mark.parametrize("sign", [-1, 1])
+@pytest.mark.parametrize("n", [5, 10])
+def test_stagnation_is_seldom_claimed_of_what_moves_by_the_margin(n, sign):
+    rng = np.random.default_rng(n)
+    at_the_margin = rng.normal(-sign * 0.1, 0.05, (DRAWS, n))
+    claimed = np.mean([not_beyond(s, sign, 0.1)[1] < 0.05 for s in at_the_margin])
+    assert 0.03 < claimed < 0.07
+    declines = rng.normal(sign * 0.5, 0.2, (200, n))
+    assert np.mean([not_beyond(s, sign, 0.1)[1] < 0.05 for s in declines]) > 0.95
+
+
+@given(st.lists(st.floats(-1, 1), min_size=2, max_size=8))
+def test_stagnation_holds_if_and_only_if_the_interval_ends_within_the_margin(values):
+    if np.ptp(values) < 1e-6:
+        return
+    interval, p = not_beyond(values, -1, 0.3)
+    assert (p < 0.05) == (interval.high < 0.3)
+
+
 @given(st.lists(st.floats(-1, 1), min_size=2, max_size=8))
 def test_interval_excludes_zero_if_and_only_if_the_test_does(values):
     if np.ptp(values) < 1e-6:
@@ -127,6 +147,8 @@ def test_equal_numbers_are_taken_at_their_word():
     assert mean_test([0.0, 0.0]) == 1
     assert mean_test([0.2, 0.2]) == 0
     assert equivalence([0.1, 0.1], 0.2)[1] == 0
+    assert not_beyond([0.1, 0.1], -1, 0.2)[1] == 0
+    assert not_beyond([0.1, 0.1], -1, 0.1)[1] == 1
     assert mean_interval([0.2, 0.2]).ends == (0.2, 0.2)
 
 
@@ -170,6 +192,12 @@ def test_numbers_show_real_minus_signs_and_no_negative_zero(number, spec, text):
 def test_refuses_what_has_no_interval(interval, values):
     with pytest.raises(ValueError, match="two or more finite"):
         interval(values)
+
+
+@pytest.mark.parametrize(("sign", "margin"), [(0, 0.1), (-1, 0.0)])
+def test_one_side_needs_a_sign_and_a_margin(sign, margin):
+    with pytest.raises(ValueError, match="margin: must be > 0 and sign -1 or 1"):
+        not_beyond([0.1, 0.2], sign, margin)
 
 
 def test_pairs_need_the_same_starts():

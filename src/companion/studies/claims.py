@@ -14,6 +14,7 @@ from companion.studies.statistics import (
     holm,
     mean_interval,
     mean_test,
+    not_beyond,
     paired,
     per_start,
     share_difference,
@@ -42,7 +43,9 @@ class Claim:
         of: the condition it is about.
         against: its control.
         sign: +1 if ``of`` is greater, -1 if it is less, 0 if it is the same within ``margin``.
-        margin: the largest difference that counts as none; for ``sign = 0`` alone.
+        margin: the largest difference that counts as none, in the measure's unit. With a sign the
+            claim is one-sided: "less, or at most ``margin`` more" at -1 (it stagnates or declines),
+            "more, or at most ``margin`` less" at +1.
         outcome: ``mean`` of numbers (Student's t), or ``share`` of starts in which something that
             is all or nothing happens (exact test).
         section: of the paper whose empirical claim this is, such as ``5.4``; the index of claims
@@ -68,8 +71,8 @@ class Claim:
     confirmatory: bool = False
 
     def __post_init__(self) -> None:
-        if (self.sign == 0) != (self.margin is not None):
-            raise CompanionError(f"claim {self.id}: a margin is needed if and only if sign is 0")
+        if self.sign == 0 and self.margin is None:
+            raise CompanionError(f"claim {self.id}: sign 0 needs a margin")
         if self.margin is not None and (self.margin <= 0 or self.outcome == "share"):
             raise CompanionError(f"claim {self.id}: margin must be > 0, for means alone")
         if not self.against or self.against == self.of:
@@ -89,9 +92,8 @@ class Verdict:
         claim: the claim.
         ours: the measure under its condition.
         control: the measure under its control.
-        difference: of the two, paired by start; at ``sign = 0`` with its 90 % interval.
-        p: two-sided p-value of no difference; at ``sign = 0`` that of a difference beyond the
-            margin.
+        difference: of the two, paired by start; with a margin its interval is the 90 % one.
+        p: two-sided p-value of no difference; with a margin that of a difference beyond it.
         corrected: ``p``, for a confirmatory claim after Holm's correction.
     """
 
@@ -111,7 +113,7 @@ class Verdict:
     def holds(self) -> bool:
         """Whether the runs show what the claim says."""
         sign = self.claim.sign
-        right_way = sign == 0 or sign * self.difference.value > 0
+        right_way = self.claim.margin is not None or sign * self.difference.value > 0
         return right_way and self.corrected < LEVEL
 
     @property
@@ -119,11 +121,12 @@ class Verdict:
         """``holds``, ``not shown`` or ``contradicted``."""
         if self.holds:
             return "holds"
-        sign, difference = self.claim.sign, self.difference
-        if sign == 0:
-            opposite = min(abs(difference.low), abs(difference.high)) > (self.claim.margin or 0)
-            return "contradicted" if opposite and difference.excludes_zero else "not shown"
-        return "contradicted" if self.corrected < LEVEL else "not shown"
+        sign, margin, difference = self.claim.sign, self.claim.margin, self.difference
+        if margin is None:
+            return "contradicted" if self.corrected < LEVEL else "not shown"
+        above, below = difference.low > margin, difference.high < -margin
+        beyond = (above and sign <= 0) or (below and sign >= 0)
+        return "contradicted" if beyond else "not shown"
 
     def told(self, holds: str, that: str) -> str:
         """The sentence of a page, as the verdict has it.
@@ -209,7 +212,9 @@ def _verdict(study: str, claim: Claim, table: pd.DataFrame) -> Verdict:
         return Verdict(claim, one, other, share_difference(*shares), p, p)
     means = [per_start(part.value, part.start) for part in (ours, control)]
     difference = paired(*means)
-    if claim.margin is not None:
+    if claim.margin is not None and claim.sign:
+        interval, p = not_beyond(difference, claim.sign, claim.margin)
+    elif claim.margin is not None:
         interval, p = equivalence(difference, claim.margin)
     else:
         interval, p = mean_interval(difference), mean_test(difference)

@@ -169,6 +169,35 @@ def equivalence(differences: ArrayLike, margin: float) -> tuple[Interval, float]
     return interval, float(DescrStatsW(sample).ttost_mean(-margin, margin)[0])
 
 
+def not_beyond(differences: ArrayLike, sign: int, margin: float) -> tuple[Interval, float]:
+    """One-sided t test (scipy) that a mean is less than zero, or at most ``margin`` more.
+
+    What trials call non-inferiority: that something falls or stays, with a rise so small that it
+    counts as none.
+
+    Args:
+        differences: (starts,) one number a start.
+        sign: -1 for "less, or at most ``margin`` more"; +1 for "more, or at most ``margin`` less".
+        margin: > 0, the largest mean the wrong way that counts as none; to be stated beforehand.
+
+    Returns:
+        The 90 % interval, whose end on the wrong side lies within the margin if and only if
+        p < 0.05; and p.
+
+    >>> interval, p = not_beyond([-0.02, 0.01, 0.02], sign=-1, margin=0.1)
+    >>> f"{interval:.2f}", p < 0.05
+    ('0.00 [−0.03, 0.04]', True)
+    """
+    if not margin > 0 or sign not in (-1, 1):
+        raise ValueError(f"margin: must be > 0 and sign -1 or 1, they are {margin} and {sign}")
+    sample = _sample(differences)
+    interval = mean_interval(sample, level=0.90)
+    if np.ptp(sample) == 0:
+        return interval, float(sign * sample[0] <= -margin)
+    side = "greater" if sign > 0 else "less"
+    return interval, float(stats.ttest_1samp(sample, -sign * margin, alternative=side).pvalue)
+
+
 def share_interval(
     outcomes: ArrayLike, starts: Sequence[Hashable] | pd.Index | pd.Series, level: float = 0.95
 ) -> Interval:
