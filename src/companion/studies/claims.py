@@ -48,7 +48,8 @@ class Claim:
         section: of the paper whose empirical claim this is, such as ``5.4``; the index of claims
             lists the claims that have one.
         short: a few words for a row of a figure.
-        paper: the paper's number, in the measure's unit, if it has one.
+        paper: the paper's number, in the measure's unit, if it has one; a function where it is read
+            from ``data/paper``, since a page may read only the data that it declares.
         confirmatory: declared before the runs were made; its p-value is then corrected together
             with those of the study's other confirmatory claims (Holm).
     """
@@ -63,7 +64,7 @@ class Claim:
     outcome: Literal["mean", "share"] = "mean"
     section: str = ""
     short: str = ""
-    paper: float | None = None
+    paper: float | Callable[[], float] | None = None
     confirmatory: bool = False
 
     def __post_init__(self) -> None:
@@ -73,6 +74,11 @@ class Claim:
             raise CompanionError(f"claim {self.id}: margin must be > 0, for means alone")
         if not self.against or self.against == self.of:
             raise CompanionError(f"claim {self.id}: needs a control other than {self.of!r}")
+
+    @property
+    def reported(self) -> float | None:
+        """The paper's number, read when it is asked for."""
+        return self.paper() if callable(self.paper) else self.paper
 
 
 @dataclass(frozen=True)
