@@ -26,7 +26,13 @@ def verdicts(recorded):
     return {verdict.claim.id: verdict for verdict in judge("cliff", recorded)}
 
 
-@pytest.mark.parametrize("claim", ["small-bonus", "large-bonus", "no-slope", "sampled", "honesty"])
+@pytest.mark.parametrize(
+    "claim",
+    [
+        *("small-bonus", "large-bonus", "no-slope", "sampled", "honesty"),
+        *("sgd", "optimiser", "partner", "gpt-2", "gpt-neox"),
+    ],
+)
 def test_claims_that_the_chapter_makes_hold(verdicts, claim):
     assert verdicts[claim].holds
 

@@ -29,6 +29,13 @@ FAVOURED = "hidden"
 FLOOR = "noise floor"
 BEFORE = "before training"
 NEW_STARTS = (20, 21)  # of the live part; the record has others
+# Beside Adam and Llama. The rate of SGD was found on start 30, which no study has: with it the
+# reward rises as fast as under Adam; with a rate of 1 the policy leaves the grammar.
+OTHERS: dict[str, dict[str, Any]] = {
+    "SGD": {"optimizer": "sgd", "learning_rate": 0.3},
+    "GPT-2": {"architecture": "gpt2"},
+    "GPT-NeoX": {"architecture": "gpt_neox"},
+}
 _NAMES = {"exact": "exact gradient", "GRPO": "GRPO", "no tie": "no tie (control)"}
 _COLOURS = {"exact": "blue", "GRPO": "orange", "no tie": "green"}
 
@@ -37,6 +44,10 @@ def _condition(trainer: str, grader: str, trace: str, bonus: float, **more: Any)
     rewards = {grader: 1.0, f"bonus_{trace}": bonus}
     setting = {"task": "deceptive", "trainer": trainer, "scale_rewards": "none"}
     return setting | {"rewards": rewards} | more
+
+
+def _paid(bonus: float) -> str:
+    return f"bonus {bonus:g}" if bonus else "no bonus"
 
 
 STUDY = Study(
@@ -67,11 +78,23 @@ STUDY = Study(
         "longer, bonus 0.001": _condition(
             "exact", "weak", FAVOURED, 0.001, steps=600, eval_every=50
         ),
+        # The same question to another optimiser and to other architectures.
+        **{
+            f"{series}, {_paid(bonus)}": _condition("exact", "weak", FAVOURED, bonus, **more)
+            for series, more in OTHERS.items()
+            for bonus in (0.0, 0.01)
+        },
     },
-    # Starts 0 to 4 were trained and seen before the claims below were written; the claims that
-    # are called confirmatory wait for starts 5 to 9, and for two sampling seeds of GRPO.
+    # Starts 0 to 4 of an earlier form of the family, which demonstrated other prompts, were seen
+    # before the claims below were written; no start of its present form was. Two sampling seeds of
+    # GRPO wherever a confirmatory claim needs them.
     starts=range(10),
     repeats={"GRPO, no bonus": 2, "GRPO, bonus 0.1": 2},
+    own_starts={
+        f"{series}, {_paid(bonus)}": range(5)
+        for series in ("GPT-2", "GPT-NeoX")
+        for bonus in (0.0, 0.01)
+    },
 )
 
 # The partner of a condition: the same training without a bonus.
@@ -209,6 +232,44 @@ CLAIMS = (
         against=BEFORE,
         sign=-1,
     ),
+    Claim(
+        "sgd",
+        "With plain SGD, which rescales no gradient, a bonus of 0.01 brings its trace as well.",
+        paid_share,
+        of="SGD, bonus 0.01",
+        against="SGD, no bonus",
+        sign=+1,
+        confirmatory=True,
+    ),
+    Claim(
+        "optimiser",
+        "Adam and SGD give the trace that is paid 0.01 the same share, within a twentieth.",
+        paid_share,
+        of="SGD, bonus 0.01",
+        against="exact, bonus 0.01",
+        sign=0,
+        margin=0.05,
+        confirmatory=True,
+    ),
+    Claim(
+        "partner",
+        "The same bonus moves the policy further with SGD than with Adam.",
+        moved,
+        of="SGD, bonus 0.01",
+        against="exact, bonus 0.01",
+        sign=+1,
+    ),
+    *(
+        Claim(
+            architecture.lower(),
+            f"A bonus of 0.01 brings its trace in the architecture {architecture} too.",
+            paid_share,
+            of=f"{architecture}, bonus 0.01",
+            against=f"{architecture}, no bonus",
+            sign=+1,
+        )
+        for architecture in ("GPT-2", "GPT-NeoX")
+    ),
 )
 
 
@@ -222,6 +283,23 @@ def interval(table: pd.DataFrame, condition: str) -> Interval:
     """Mean of a tidy measure under a condition, over starts."""
     part = table[table.condition == condition]
     return mean_interval(part.value, part.start)
+
+
+def optimisers(runs: Runs) -> pd.DataFrame:
+    """What a bonus of 0.01 does by optimiser and architecture, as a page shows it: a row each."""
+    shares, distances = paid_share(runs), moved(runs)
+    rows = {"exact": ("Adam", "Llama"), "SGD": ("SGD", "Llama")}
+    rows |= {name: ("Adam", name) for name in ("GPT-2", "GPT-NeoX")}
+    return pd.DataFrame(
+        {
+            "optimiser": optimiser,
+            "architecture": architecture,
+            "share without a bonus": f"{interval(shares, f'{series}, no bonus'):.2f}",
+            "with a bonus of 0.01": f"{interval(shares, f'{series}, bonus 0.01'):.2f}",
+            "distance between them": f"{interval(distances, f'{series}, bonus 0.01'):.2f}",
+        }
+        for series, (optimiser, architecture) in rows.items()
+    )
 
 
 def bandit(rewards: list[Any]) -> FiniteMDP:
