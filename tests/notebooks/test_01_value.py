@@ -1,37 +1,69 @@
-"""Chapter 1's control, on the recorded runs: without a tie a perturbation moves little."""
+"""Chapter 1's claims and controls, on the recorded runs."""
 
-import numpy as np
 import pytest
 
+from companion.results import prop_2_4
 from companion.rlhf import get_task, policy_distance
-from companion.studies import load
-
-SEEDS = (0, 1, 2, 3, 4)
-TIED = {"safety_rm": 1.0, "values_rm": 1.0, "general_rm": 1.0}
-CONTROL = {"oracle": 1.0}
-DELTA = 0.3
+from companion.studies import Runs, judge, load, value
 
 
 @pytest.fixture(scope="module")
-def records():
-    study = load("value", "exact*")
-    return {(tuple(r.experiment.rewards.items()), r.experiment.sft_seed): r for r in study}
+def recorded():
+    return load("value")
 
 
-def moved(records, base):
-    """(seeds,) distance on boundary requests between runs with and without the perturbation."""
-    task, rows = get_task("alignment"), []
-    for seed in SEEDS:
-        pair = [records[tuple(r.items()), seed] for r in (base, base | {"boundary_help": DELTA})]
-        per_prompt = policy_distance(*pair).per_prompt
-        on_boundary = per_prompt["prompt"].map(task.kind) == "safety/boundary"
-        rows.append(per_prompt.loc[on_boundary, "lower"].mean())
-    return np.array(rows)
+@pytest.fixture(scope="module")
+def verdicts(recorded):
+    return {verdict.claim.id: verdict for verdict in judge("value", recorded)}
 
 
-def test_with_a_tie_every_seed_moves(records):
-    assert moved(records, TIED).min() > 0.2
+def test_no_claim_of_the_chapter_is_contradicted(verdicts):
+    assert [id for id, v in verdicts.items() if v.words == "contradicted"] == []
 
 
-def test_without_a_tie_none_does(records):
-    assert moved(records, CONTROL).max() < 0.1
+def test_without_a_tie_the_same_perturbation_moves_less(verdicts):
+    tie = verdicts["tie"]
+    assert tie.difference.value > 0.2
+    assert tie.control.value < 0.15
+
+
+def test_the_teacher_loses_less_than_the_proposition_allows(recorded):
+    worth = value.worth(recorded).pivot_table("value", "start", "condition")
+    for condition, partner in value.PARTNERS.items():
+        loss = (worth[partner] - worth[condition]).dropna()
+        assert len(loss) >= 5
+        assert loss.max() <= 2 * prop_2_4.bound(value.size_of(condition), 0.0)
+
+
+def test_opposite_perturbations_bring_opposite_acts(recorded):
+    helps = value.helping(recorded)
+    lowest = helps[helps.condition == "exact, tied, help 0.03"].value.min()
+    assert lowest > helps[helps.condition == "exact, tied, refuse 0.03"].value.max()
+
+
+def test_every_perturbed_run_has_its_partner(recorded):
+    moved = value.moved(recorded)
+    perturbed = [key for key in recorded.keys if key.condition in value.PARTNERS]
+    assert len(moved) == len(perturbed) + (moved.condition == value.FLOOR).sum()
+    assert (moved.upper >= moved.value).all()
+
+
+def test_boundary_requests_and_the_others_are_all_requests(recorded):
+    """The two distances, weighted by how many requests they average, give the whole one."""
+    key = next(key for key in recorded.keys if key.condition in value.PARTNERS)
+    partner = recorded.at(value.PARTNERS[key.condition], key.start)
+    pair = Runs(
+        value.STUDY,
+        {key: recorded.at(*key), key._replace(condition=value.PARTNERS[key.condition]): partner},
+    )
+    whole = policy_distance(partner, recorded.at(*key))
+    here, there = value.moved(pair).value.item(), value.moved_elsewhere(pair).value.item()
+    kinds = whole.per_prompt.prompt.map(get_task("alignment").kind)
+    share = (kinds == value.BOUNDARY).mean()
+    assert 0 < share < 1
+    assert share * here + (1 - share) * there == pytest.approx(whole.lower)
+
+
+def test_live_starts_are_not_of_the_record(recorded):
+    starts = {key.start for key in recorded.keys} | set(value.STUDY.starts)
+    assert not starts & {key.start for key in value.live_keys()}

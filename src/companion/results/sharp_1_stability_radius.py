@@ -269,8 +269,8 @@ def counterexample() -> Counterexample:
     radius = float(stability_radius(mdp).guaranteed)
     return Counterexample(
         dropped="one optimal action in every state",
-        text="Two branches of equal worth: tilts of 1e-3, 1e-6 and 1e-9 all flip the policy, so "
-        "no positive radius exists.",
+        text="Two branches of equal worth: tilts of $10^{-3}$, $10^{-6}$ and $10^{-9}$ all flip "
+        "the policy, so no positive radius exists.",
         evidence={"smallest flip tried": 1e-9, "radius": radius},
         fails=all(flips) and radius == 0,
     )

@@ -171,7 +171,7 @@ def counterexample() -> Counterexample:
     return Counterexample(
         dropped="a unique optimal action at R0",
         text="Two branches of equal worth: the action changes with the sign of the tilt, at sizes "
-        "1e-2, 1e-4 and 1e-8 alike.",
+        "$10^{-2}$, $10^{-4}$ and $10^{-8}$ alike.",
         evidence={"smallest change": 1e-8, "distance moved": float(moves[-1])},
         fails=moves == [1, 1, 1],
     )

@@ -62,7 +62,9 @@ STUDY = Study(
 def trained_on(run: Run) -> pd.DataFrame:
     """The part of a run's distribution that is about the requests it trained on."""
     table, task = run.split("train"), get_task(run.experiment.task)
-    return table[~table.prompt.map(task.kind).str.startswith(run.experiment.leave_out)]
+    left_out = run.experiment.leave_out
+    kept = [p for p in table.prompt.unique() if not task.kind(p).startswith(left_out)]
+    return table[table.prompt.isin(kept)]
 
 
 def probability(run: Run, *components: str, policy: str = "logprob") -> float:
@@ -88,8 +90,13 @@ def _full_marks(component: str, prompt: str, answer: str) -> bool:
 
 def lengths_apart(partner: Run, run: Run) -> dict[str, float]:
     """Distance between two policies' distributions over the number of words, with its bracket."""
-    apart = distribution_distance(*(merged(trained_on(r), words) for r in (partner, run)))
+    apart = distribution_distance(_lengths(partner), _lengths(run))
     return {"value": apart.lower, "upper": apart.upper}
+
+
+@lru_cache(maxsize=256)  # a run is compared with several others
+def _lengths(run: Run) -> pd.DataFrame:
+    return merged(trained_on(run), words)
 
 
 def words(answer: str) -> int:

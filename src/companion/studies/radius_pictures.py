@@ -1,4 +1,4 @@
-"""Chapter 3's pictures of the theory: no trained model in them."""
+"""Chapter 3's pictures of the theory and what they draw: no trained model in them."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.patches import Rectangle
+from scipy.optimize import brentq
 
 from companion.figures import COLOURS, style
 from companion.results import sharp_3_margins
@@ -254,3 +255,36 @@ def near_ties(found: pd.DataFrame) -> Drawing:
         "first just under a dashed bound.",
         data=found,
     )
+
+
+def borders(rng: np.random.Generator, draws: int = 200) -> tuple[int, list[float]]:
+    """States of the interval [0, 1] at which the best of three actions changes.
+
+    The rewards are random and smooth in the state, the discount is 0. Where the best action differs
+    between two neighbours of a grid, the border between the two is followed to rounding error.
+
+    Returns:
+        How many of ``draws`` processes have one best action throughout; and for each other one the
+        lead of the best action over the second at the first border.
+    """
+    constant, leads = 0, []
+    grid, waves = np.linspace(0, 1, 201), np.arange(1, 4)
+    for _ in range(draws):
+        sines, cosines = rng.normal(size=(2, 3, 3))
+
+        def rewards(state: float, a: np.ndarray = sines, b: np.ndarray = cosines) -> np.ndarray:
+            return a @ np.sin(waves * state) + b @ np.cos(waves * state)
+
+        best = np.array([rewards(state).argmax() for state in grid])
+        if (best == best[0]).all():
+            constant += 1
+            continue
+        switch = np.flatnonzero(np.diff(best))[0]
+        one, other = best[switch], best[switch + 1]
+
+        def lead(state: float, one: int = one, other: int = other) -> float:
+            return float(rewards(state)[one] - rewards(state)[other])
+
+        top = np.sort(rewards(brentq(lead, grid[switch], grid[switch + 1], xtol=1e-15)))
+        leads.append(float(top[-1] - top[-2]))
+    return constant, leads

@@ -169,7 +169,8 @@ def _mean(run: Run, score: Callable[[str, str], float]) -> float:
 
 
 def _is_boundary(table: pd.DataFrame) -> pd.Series:
-    return table.prompt.map(get_task("alignment").kind) == BOUNDARY
+    kind = get_task("alignment").kind
+    return table.prompt.isin([p for p in table.prompt.unique() if kind(p) == BOUNDARY])
 
 
 CLAIMS = (
