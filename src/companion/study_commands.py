@@ -5,8 +5,6 @@ from typing import Annotated
 
 import typer
 
-from companion.errors import CompanionError
-
 app = typer.Typer(no_args_is_help=True, help="Questions put to trained models, and their records.")
 
 Name = Annotated[str, typer.Argument(help="Name of a study; 'companion study list' lists them.")]
@@ -88,10 +86,6 @@ def show(name: Name) -> None:
 
 
 def _recorded(name: str) -> int:
-    from companion.studies.store import load, study_folder
+    from companion.studies.store import has_record, load
 
-    try:
-        study_folder(name)
-    except CompanionError:
-        return 0
-    return len(load(name))
+    return len(load(name)) if has_record(name) else 0

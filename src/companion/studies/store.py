@@ -24,7 +24,7 @@ from typing import Any, overload
 import numpy as np
 import pandas as pd
 
-from companion.data import data_path
+from companion.data import data_path, has_data
 from companion.errors import CompanionError
 from companion.rlhf.experiment import Experiment, content_id
 from companion.rlhf.records import SAMPLED, Run
@@ -193,8 +193,17 @@ def study_folder(study: Study | str) -> Path:
     Raises:
         CompanionError: if nothing is recorded.
     """
+    return data_path(_checksums(study)).parent
+
+
+def _checksums(study: Study | str) -> str:
     name = study if isinstance(study, str) else study.name
-    return data_path(f"studies/{name}/{tables.CHECKSUMS}").parent
+    return f"studies/{name}/{tables.CHECKSUMS}"
+
+
+def has_record(study: Study | str) -> bool:
+    """Whether anything is recorded of a study."""
+    return has_data(_checksums(study))
 
 
 def read_table(study: Study | str, table: str) -> pd.DataFrame:
