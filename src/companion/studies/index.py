@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import matplotlib.pyplot as plt
 import pandas as pd
+from matplotlib.layout_engine import ConstrainedLayoutEngine
 
 from companion.errors import CompanionError
 from companion.figures import COLOURS, style
@@ -114,7 +115,8 @@ def beside_the_paper(rows: Sequence[Row]) -> Drawing:
     if not drawn:
         raise CompanionError("index of claims: none has a verdict and a number in the paper")
     with style():
-        fig, ax = plt.subplots(figsize=(10, 0.5 * len(drawn) + 2.2))
+        wide = ConstrainedLayoutEngine(w_pad=0.12)  # long labels differ in width between formats
+        fig, ax = plt.subplots(figsize=(10, 0.5 * len(drawn) + 2.2), layout=wide)
         ax.axvline(0, color=COLOURS["ink"], lw=1.2)
         for place, (_, verdict, paper) in enumerate(drawn):
             colour = COLOURS[_COLOURS[verdict.words]]
@@ -124,7 +126,7 @@ def beside_the_paper(rows: Sequence[Row]) -> Drawing:
         for words, colour in _COLOURS.items():
             ax.plot([], [], "o-", color=COLOURS[colour], lw=5, ms=11, label=f"ours: {words}")
         ax.plot([], [], "D", mfc="none", mec=COLOURS["ink"], mew=2, label="the paper")
-        ax.legend(ncols=2, loc="upper center", bbox_to_anchor=(0.5, -0.8 / (0.5 * len(drawn) + 1)))
+        fig.legend(ncols=2, loc="outside lower center")
         ax.set_yticks(range(len(drawn)), [_name(row) for row, *_ in drawn])
         ax.set_ylim(len(drawn) - 0.4, -0.6)
         ax.grid(axis="y", visible=False)
