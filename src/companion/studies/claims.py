@@ -9,6 +9,7 @@ import pandas as pd
 
 from companion.errors import CompanionError
 from companion.studies.registry import module_of
+from companion.studies.runs import Runs
 from companion.studies.statistics import (
     Interval,
     equivalence,
@@ -21,7 +22,7 @@ from companion.studies.statistics import (
     share_interval,
     share_test,
 )
-from companion.studies.store import Runs, load
+from companion.studies.store import load
 from companion.studies.study import Study
 
 LEVEL = 0.05

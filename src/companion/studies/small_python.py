@@ -12,8 +12,8 @@ from companion.rlhf.records import Run
 from companion.studies.claims import Claim
 from companion.studies.pairs import sampled_distances
 from companion.studies.registry import Drawing, figure
+from companion.studies.runs import Runs
 from companion.studies.statistics import Interval, live_check, mean_interval
-from companion.studies.store import Runs
 from companion.studies.study import Key, Study
 
 BONUSES = (0.01, 0.1)
