@@ -27,3 +27,8 @@ def data_path(name: str) -> Path:
         if (root / name).exists():
             return root / name
     raise CompanionError(f"data/{name}: no such file")
+
+
+def has_data(name: str) -> bool:
+    """Whether there is a recorded file or folder of that name, which the chapter may not list."""
+    return any((root / name).exists() for root in _ROOTS)

@@ -1,11 +1,14 @@
 """``companion study``: list the studies, train one, show what its runs say."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from companion.errors import CompanionError
+
+if TYPE_CHECKING:
+    from companion.studies.study import Study
 
 app = typer.Typer(no_args_is_help=True, help="Questions put to trained models, and their records.")
 
@@ -36,24 +39,22 @@ def run_study(
 ) -> None:
     """Train what a study still lacks, then add it to its record.
 
-    A stopped command goes on where it was: finished runs lie in ROOT until they are recorded.
+    A stopped command goes on where it was: finished runs lie in ROOT until they are recorded. Runs
+    that fail or diverge are named at the end, when all others are recorded.
     """
-    from companion.rlhf.sweeps import sweep
-    from companion.studies.pairs import collect, run_start
     from companion.studies.registry import find
-    from companion.studies.store import import_records, recorded_ids
+    from companion.studies.store import recorded_ids
 
     study = find(name)
     have = recorded_ids(into / name)
-    if study.pairs:  # of pretrained models: one after the other, each start's policies compared
-        for start in study.starts:
-            run_start(study, start, root)
-            collect(study, root, into / name)
-        added = len(recorded_ids(into / name) - have)
+    if study.pairs:
+        problems = _train_pairs(study, root, into / name)
     else:
-        missing = [e for e in study.experiments().values() if e.id not in have]
-        added = import_records(sweep(missing, root, jobs), study, into / name)
+        problems = _train(study, root, into / name, jobs)
+    added = len(recorded_ids(into / name) - have)
     print(f"study {name}: {added} runs added, {len(have)} were there")
+    if problems:
+        raise CompanionError("; ".join(map(str, problems)))
 
 
 @app.command("show")
@@ -88,10 +89,42 @@ def show(name: Name) -> None:
 
 
 def _recorded(name: str) -> int:
-    from companion.studies.store import load, study_folder
+    from companion.studies.store import has_record, load
 
+    return len(load(name)) if has_record(name) else 0
+
+
+def _train(study: "Study", root: Path, folder: Path, jobs: int | None) -> list[CompanionError]:
+    """Train what is missing and record what is whole; what is wrong with the rest."""
+    from companion.rlhf.sweeps import SweepFailed, sweep
+    from companion.studies.recording import RunsDiverged, import_records
+    from companion.studies.store import recorded_ids
+
+    have = recorded_ids(folder)
+    missing = [e for e in study.experiments().values() if e.id not in have]
+    problems: list[CompanionError] = []
     try:
-        study_folder(name)
-    except CompanionError:
-        return 0
-    return len(load(name))
+        records = sweep(missing, root, jobs)
+    except SweepFailed as error:
+        records = error.records
+        problems.append(error)
+    try:
+        import_records(records, study, folder)
+    except RunsDiverged as error:
+        problems.append(error)
+    return problems
+
+
+def _train_pairs(study: "Study", root: Path, folder: Path) -> list[CompanionError]:
+    """As ``_train``, for pretrained models: one run at a time, each start's policies compared."""
+    from companion.studies.pairs import collect, run_start
+    from companion.studies.recording import RunsDiverged
+
+    problems: list[CompanionError] = []
+    for start in study.starts:
+        run_start(study, start, root)
+        try:
+            collect(study, root, folder)
+        except RunsDiverged as error:
+            problems = [error]  # it names all that diverged up to now
+    return problems

@@ -28,7 +28,8 @@ from companion.rlhf.estimates import (
 from companion.rlhf.policies import new_policy, word_tokenizer
 from companion.rlhf.rewards import Rewards
 from companion.rlhf.sweeps import prepare_reward_model, prepare_start
-from companion.studies.store import import_records
+from companion.studies.recording import RunsDiverged, import_records
+from companion.studies.store import recorded_ids
 from companion.studies.study import Study
 
 NAN = float("nan")
@@ -104,11 +105,15 @@ def test_weights_that_diverged_are_not_compared(diverged):
         mixture_distance(diverged.experiment, folders, samples=2)
 
 
-def test_a_run_that_diverged_is_not_imported_into_a_study(diverged, tmp_path):
-    fields = diverged.experiment.model_dump(exclude={"seed", "sft_seed"})
-    study = Study("made_up", 0, "?", {"fast": fields}, starts=(0,))
-    with pytest.raises(CompanionError, match=r"'fast', start 0, .* diverged at step"):
-        import_records([diverged], study, tmp_path)
+def test_a_run_that_diverged_is_left_out_of_a_study_and_named(diverged, lab, tmp_path):
+    whole = run(small(), lab)
+    fields = [r.experiment.model_dump(exclude={"seed", "sft_seed"}) for r in (whole, diverged)]
+    study = Study("made_up", 0, "?", dict(zip(("whole", "fast"), fields, strict=True)), starts=(0,))
+    named = "^study made_up: not recorded, diverged: 'fast', start 0, repeat 0 at step {}$"
+    with pytest.raises(RunsDiverged, match=named.format(diverged.diverged_at)) as caught:
+        import_records([diverged, whole], study, tmp_path)
+    assert caught.value.added == 1
+    assert recorded_ids(tmp_path) == {whole.experiment.id}
 
 
 @pytest.fixture(scope="module")

@@ -46,6 +46,7 @@ class Works:
         self.compared: list[tuple] = []
         self.most = 0
         self.fails_at = None
+        self.diverging: set[Key] = set()
 
     def run(self, experiment, root, progress=False, shelf=None):
         path = root / experiment.id
@@ -61,6 +62,7 @@ class Works:
         return SimpleNamespace(
             experiment=experiment,
             provenance={"wall_seconds": 1.0},
+            diverged_at=7 if self.names[experiment.id] in self.diverging else None,
             shares=lambda split: pd.Series({"right": 1.0}),
         )
 
@@ -115,6 +117,27 @@ def test_a_second_call_does_nothing(tmp_path, works):
     assert run_start(PLAN, 0, tmp_path, quiet)
     assert not again.trained
     assert not again.compared
+
+
+def test_a_run_that_diverged_costs_its_own_distances_alone(tmp_path, works, monkeypatch):
+    did = works(PLAN)
+    did.diverging = {Key("two", 0, 0)}
+    lines = []
+    assert run_start(PLAN, 0, tmp_path, lines.append)
+    assert did.trained == wanted(PLAN, 0)
+    assert Counter(did.compared) == Counter(
+        (*pair, split)
+        for pair in partners(PLAN)
+        if pair[0].start == 0 and Key("two", 0, 0) not in pair
+        for split in SPLITS
+    )
+    assert "plan 0.0 two: diverged at step 7" in lines
+    assert not on_shelf(tmp_path)
+    monkeypatch.setattr(pairs, "read_record", lambda path: SimpleNamespace(diverged_at=7))
+    again = works(PLAN)
+    again.diverging = did.diverging
+    assert run_start(PLAN, 0, tmp_path, quiet)
+    assert not again.trained
 
 
 @pytest.mark.parametrize("place", range(6))

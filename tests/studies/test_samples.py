@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from companion.errors import CompanionError
 from companion.rlhf import get_task
 from companion.rlhf.records import SAMPLED, Run
-from companion.studies.store import import_records, load
+from companion.studies.recording import import_records
+from companion.studies.store import load
 from companion.studies.study import Study
 
 TASK = get_task("alignment")

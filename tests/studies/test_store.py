@@ -10,7 +10,9 @@ from companion.errors import CompanionError
 from companion.rlhf import Experiment
 from companion.rlhf.distances import distribution_distance
 from companion.rlhf.records import SAMPLED, Run
-from companion.studies.store import RARE, Runs, import_records, load
+from companion.studies.recording import import_records
+from companion.studies.runs import Runs
+from companion.studies.store import RARE, load
 from companion.studies.study import Key, Study
 from companion.studies.tables import read_table
 

@@ -1,6 +1,7 @@
-"""The figure kit: one style, one save()."""
+"""The figure kit: one style, one save(), and a mark for functions that draw."""
 
+from companion.figures.drawing import Drawing, FigureEntry, figure
 from companion.figures.kit import SavedFigure, save
 from companion.figures.style import COLOURS, style
 
-__all__ = ["COLOURS", "SavedFigure", "save", "style"]
+__all__ = ["COLOURS", "Drawing", "FigureEntry", "SavedFigure", "figure", "save", "style"]

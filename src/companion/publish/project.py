@@ -309,8 +309,10 @@ class Chapter:
         """Every file that the executed chapter depends on."""
         imported = self.project.package.reached(self.code)
         execution = [PACKAGE / "publish" / name for name in EXECUTION]
-        lock = self.project.root / "constraints.txt"
-        return [self.path, *imported, *execution, *self.data_files(), lock]
+        also = [self.project.root / "constraints.txt"]
+        if PACKAGE / "contents.py" in imported:  # which reads it
+            also.append(self.project.root / "_toc.yml")
+        return [self.path, *imported, *execution, *self.data_files(), *also]
 
     @cached_property
     def commit(self) -> Commit:

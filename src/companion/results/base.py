@@ -13,7 +13,8 @@ import numpy as np
 import pandas as pd
 import sympy
 import z3
-from sympy.printing.latex import LatexPrinter
+
+from companion.results.compat import Printer
 
 Relation = Literal["<=", ">=", "=="]
 
@@ -255,16 +256,8 @@ def _solve(*constraints: z3.BoolRef) -> z3.Solver:
 
 def tex(expression: sympy.Basic) -> str:
     """LaTeX of a SymPy expression with the paper's letter forms: ε and φ in their round shapes."""
-    text = _Printer({"order": "rev-lex"}).doprint(expression)
+    text = Printer({"order": "rev-lex"}).doprint(expression)
     return re.sub(r"\\(epsilon|phi)\b", r"\\var\1", text)
-
-
-class _Printer(LatexPrinter):
-    """Sums as people write them: 1 + γ, but m − 1."""
-
-    def _as_ordered_terms(self, expr: sympy.Add, order: str | None = None) -> list[sympy.Expr]:
-        terms = super()._as_ordered_terms(expr, order)
-        return sorted(terms, key=lambda term: bool(term.as_coeff_Mul()[0].is_negative))
 
 
 def require(condition: Any, statement: str) -> Proof:

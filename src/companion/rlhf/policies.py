@@ -8,7 +8,6 @@ from typing import Any
 
 import datasets
 import torch
-from huggingface_hub import constants as hub
 from safetensors import SafetensorError
 from tokenizers import Tokenizer, models, pre_tokenizers
 from transformers import (
@@ -25,6 +24,7 @@ from transformers import (
 from transformers.utils import logging as transformers_logging
 
 from companion.errors import CompanionError
+from companion.rlhf.compat import hub_settings
 from companion.rlhf.weights import origin, weights_folder
 
 _SPECIAL = ("<pad>", "<eos>", "<unk>")
@@ -35,24 +35,19 @@ _MAX_POSITIONS = 128
 @contextlib.contextmanager
 def quiet(offline: bool, threads: int | None) -> Iterator[None]:
     """Print errors only, report nothing to a hub; if asked, read nothing from it, cap threads."""
-    before = (hub.HF_HUB_OFFLINE, torch.get_num_threads(), transformers_logging.get_verbosity())
-    telemetry_off = hub.HF_HUB_DISABLE_TELEMETRY
+    before = (torch.get_num_threads(), transformers_logging.get_verbosity())
     bars = (transformers_logging.is_progress_bar_enabled(), datasets.are_progress_bars_disabled())
-    hub.HF_HUB_OFFLINE = hub.HF_HUB_OFFLINE or offline
-    hub.HF_HUB_DISABLE_TELEMETRY = True
-    torch.set_num_threads(threads or before[1])
+    torch.set_num_threads(threads or before[0])
     transformers_logging.set_verbosity_error()
     transformers_logging.disable_progress_bar()
     datasets.disable_progress_bars()
     try:
-        with warnings.catch_warnings():
+        with hub_settings(offline), warnings.catch_warnings():
             warnings.simplefilter("ignore", FutureWarning)
             yield
     finally:
-        hub.HF_HUB_OFFLINE = before[0]
-        hub.HF_HUB_DISABLE_TELEMETRY = telemetry_off
-        torch.set_num_threads(before[1])
-        transformers_logging.set_verbosity(before[2])
+        torch.set_num_threads(before[0])
+        transformers_logging.set_verbosity(before[1])
         if bars[0]:
             transformers_logging.enable_progress_bar()
         if not bars[1]:

@@ -13,6 +13,7 @@ import torch
 from transformers import Cache, DynamicCache, PreTrainedModel
 from transformers.cache_utils import StaticLayer
 
+from companion.rlhf.compat import set_lengths
 from companion.rlhf.hardware import autocast
 
 Tokens = tuple[int, ...]
@@ -161,8 +162,7 @@ class _Step:
         return self._logits
 
     def _set_length(self, t: int) -> None:
-        for layer in self._layers:
-            layer.cumulative_length.fill_(self._width + t)
+        set_lengths(self._layers, self._width + t)
 
     def _forward(self) -> torch.Tensor:
         device = self._tokens.device

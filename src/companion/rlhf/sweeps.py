@@ -22,10 +22,10 @@ from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 from filelock import FileLock
-from joblib.externals import loky
 from tqdm.auto import tqdm
 
 from companion.errors import CompanionError
+from companion.rlhf.compat import loky
 from companion.rlhf.experiment import OWN_TRAINERS, Experiment, RewardModel, Spec, Start
 from companion.rlhf.records import (
     CorruptRecord,

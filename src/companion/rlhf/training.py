@@ -9,7 +9,6 @@ from typing import Any
 
 import torch
 from datasets import Dataset
-from torch.utils.data import Sampler
 from tqdm.auto import tqdm
 from transformers import (
     PreTrainedModel,
@@ -21,6 +20,7 @@ from transformers import (
 from trl import GRPOConfig, GRPOTrainer, RLOOConfig, RLOOTrainer
 
 from companion.errors import CompanionError
+from companion.rlhf.compat import replay_orders
 from companion.rlhf.experiment import Experiment
 from companion.rlhf.hardware import pick_hardware
 from companion.rlhf.monitor import Diverged, Monitor, whole_lines
@@ -118,7 +118,7 @@ def _train_by_sampling(
     else:
         monitor.resume(checkpoint_step(checkpoint))
         rewards.restore(checkpoint)
-        _replay_orders(trainer, checkpoint_step(checkpoint) * experiment.batch_size)
+        replay_orders(trainer, checkpoint_step(checkpoint) * experiment.batch_size)
     if experiment.steps:  # trl takes 0 for "not said", and trains
         _train_with_trl(trainer, policy, monitor, checkpoint)
     if monitor.step < experiment.steps:
@@ -144,23 +144,6 @@ def _train_with_trl(
 def checkpoint_step(checkpoint: Path) -> int:
     """The step after which trl wrote a checkpoint; its folder's name says so."""
     return int(checkpoint.name.rsplit("-", 1)[1])
-
-
-def _replay_orders(trainer: GRPOTrainer | RLOOTrainer, completions: int) -> None:
-    """Make a resumed run see the prompts in the order of a run in one piece.
-
-    transformers restores everything else, but trl's sampler begins its shuffles anew: draw those of
-    the epochs that came before ``completions``.
-    """
-    make = trainer._get_train_sampler
-
-    def replayed(dataset: Dataset | None = None) -> Sampler:
-        sampler: Any = make(dataset)
-        for _ in range(completions // len(sampler)):
-            next(iter(sampler))
-        return sampler
-
-    trainer._get_train_sampler = replayed  # type: ignore[method-assign]
 
 
 def sampling_trainer(

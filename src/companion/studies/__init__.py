@@ -14,7 +14,9 @@ of claims, the results map and the tests read them from there::
 """
 
 from companion.studies.claims import Claim, Verdict, judge, verdict_table
+from companion.studies.recording import RunsDiverged, import_records
 from companion.studies.registry import Drawing, figure, figures, find
+from companion.studies.runs import Runs
 from companion.studies.statistics import (
     Interval,
     equivalence,
@@ -26,7 +28,7 @@ from companion.studies.statistics import (
     share_interval,
     signed,
 )
-from companion.studies.store import Runs, import_records, load, read_table
+from companion.studies.store import load, read_table
 from companion.studies.study import Key, Study
 from companion.studies.tables import append_rows, write_tables
 
@@ -36,6 +38,7 @@ __all__ = [
     "Interval",
     "Key",
     "Runs",
+    "RunsDiverged",
     "Study",
     "Verdict",
     "append_rows",

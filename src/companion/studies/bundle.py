@@ -25,8 +25,9 @@ from packaging.utils import canonicalize_name
 from companion.errors import CompanionError
 from companion.studies import tables
 from companion.studies.pairs import add_distances, collect, run_start
+from companion.studies.recording import RunsDiverged, import_records
 from companion.studies.registry import find
-from companion.studies.store import Archive, import_records
+from companion.studies.store import Archive
 from companion.studies.study import Study
 
 PIECE = 45 * 2**20  # bytes
@@ -234,7 +235,10 @@ def _calm() -> None:
 
 def _pack(study: Study, root: Path, out: Path) -> Path:
     folder = root / "tables" / study.name
-    collect(study, root, folder)
+    try:
+        collect(study, root, folder)
+    except RunsDiverged as error:
+        print(error, flush=True)
     file = out / f"{study.name}.tar"
     part = file.with_suffix(".part")
     with tarfile.open(part, "w") as archive:

@@ -1,5 +1,6 @@
 """Claims of a study: declared with sign, measure and control, judged on the recorded runs."""
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
@@ -8,6 +9,7 @@ import pandas as pd
 
 from companion.errors import CompanionError
 from companion.studies.registry import module_of
+from companion.studies.runs import Runs
 from companion.studies.statistics import (
     Interval,
     equivalence,
@@ -21,7 +23,7 @@ from companion.studies.statistics import (
     share_interval,
     share_test,
 )
-from companion.studies.store import Runs, load
+from companion.studies.store import load
 from companion.studies.study import Study
 
 LEVEL = 0.05
@@ -51,8 +53,9 @@ class Claim:
         section: of the paper whose empirical claim this is, such as ``5.4``; the index of claims
             lists the claims that have one.
         short: a few words for a row of a figure.
-        paper: the paper's number, in the measure's unit, if it has one; a function where it is read
-            from ``data/paper``, since a page may read only the data that it declares.
+        paper: the paper's number for the difference, in the measure's unit, if it has one; a
+            function where it is read from ``data/paper``, since a page may read only the data that
+            it declares.
         confirmatory: declared before the runs were made; its p-value is then corrected together
             with those of the study's other confirmatory claims (Holm).
     """
@@ -77,6 +80,8 @@ class Claim:
             raise CompanionError(f"claim {self.id}: margin must be > 0, for means alone")
         if not self.against or self.against == self.of:
             raise CompanionError(f"claim {self.id}: needs a control other than {self.of!r}")
+        if self.section and not re.fullmatch(r"\d+(\.\d+)*", self.section):
+            raise CompanionError(f"claim {self.id}: section must be like 5.4, is {self.section!r}")
 
     @property
     def reported(self) -> float | None:

@@ -19,8 +19,8 @@ from companion.rlhf.distances import Distance
 from companion.rlhf.records import Run, policy_distance
 from companion.studies.claims import Claim
 from companion.studies.registry import Drawing, figure
+from companion.studies.runs import Runs
 from companion.studies.statistics import Interval, mean_interval
-from companion.studies.store import Runs
 from companion.studies.study import Key, Study
 from companion.theory import FiniteMDP, optimal_q, uniform_policy
 

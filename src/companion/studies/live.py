@@ -7,7 +7,7 @@ from companion.errors import CompanionError
 from companion.rlhf.curves import LiveCurves
 from companion.rlhf.experiment import Experiment
 from companion.rlhf.sweeps import sweep
-from companion.studies.store import Runs
+from companion.studies.runs import Runs
 from companion.studies.study import Key, Study
 
 

@@ -16,7 +16,9 @@ import pandas as pd
 from companion.rlhf.distances import distribution_distance
 from companion.rlhf.records import CorruptRecord, Record, read_record
 from companion.studies import tables
-from companion.studies.store import Runs, import_records, study_folder
+from companion.studies.recording import RunsDiverged, import_records
+from companion.studies.runs import Runs
+from companion.studies.store import study_folder
 from companion.studies.study import Key, Study
 
 SPLITS = ("train", "test")
@@ -80,13 +82,14 @@ def run_start(
     for key, experiment in wanted.items():
         if time.time() > until:
             return False
-        needed = any(key in pair for pair in pending)
+        path = root / experiment.id
+        needed = any(key in pair for pair in pending) and not _has_diverged(path)
         if needed and not (shelf / experiment.id).is_dir():  # its weights are gone: once more
-            shutil.rmtree(root / experiment.id, ignore_errors=True)
+            shutil.rmtree(path, ignore_errors=True)
         records[key] = run(experiment, root, shelf=shelf if needed else None)
-        wall = records[key].provenance["wall_seconds"]
-        shares = {label: round(float(x), 2) for label, x in records[key].shares("test").items()}
-        say(f"{study.name} {key.start}.{key.repeat} {key.condition}: {wall:.0f} s {shares}")
+        say(f"{study.name} {key.start}.{key.repeat} {key.condition}: {_told(records[key])}")
+        if records[key].diverged_at is not None:  # no distance leads to it
+            pending = [pair for pair in pending if key not in pair]
         ready = [pair for pair in pending if pair[0] in records and pair[1] in records]
         _add(file, [distance(records, pair, shelf, split) for pair in ready for split in SPLITS])
         pending = [pair for pair in pending if pair not in ready]
@@ -94,6 +97,21 @@ def run_start(
             if not any(other in pair for pair in pending):
                 shutil.rmtree(shelf / record.experiment.id, ignore_errors=True)
     return True
+
+
+def _has_diverged(path: Path) -> bool:
+    """Whether a record of a run that diverged lies there."""
+    try:
+        return path.is_dir() and read_record(path).diverged_at is not None
+    except CorruptRecord:
+        return False
+
+
+def _told(record: Record) -> str:
+    if record.diverged_at is not None:
+        return f"diverged at step {record.diverged_at}"
+    shares = {label: round(float(x), 2) for label, x in record.shares("test").items()}
+    return f"{record.provenance['wall_seconds']:.0f} s {shares}"
 
 
 def _pairs_file(root: Path, study: Study, start: int) -> Path:
@@ -138,11 +156,20 @@ def collect(study: Study, root: Path, folder: Path) -> int:
 
     Returns:
         How many runs were added.
+
+    Raises:
+        RunsDiverged: as ``import_records`` does, after all else is done.
     """
     done = [root / e.id for e in study.experiments().values() if (root / e.id).is_dir()]
-    added = import_records(_readable(done), study, folder)
+    diverged: RunsDiverged | None = None
+    try:
+        added = import_records(_readable(done), study, folder)
+    except RunsDiverged as error:
+        diverged, added = error, error.added
     for start in study.starts:
         add_distances(folder, _read(_pairs_file(root, study, start)))
+    if diverged:
+        raise diverged
     return added
 
 

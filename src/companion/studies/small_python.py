@@ -12,8 +12,8 @@ from companion.rlhf.records import Run
 from companion.studies.claims import Claim
 from companion.studies.pairs import sampled_distances
 from companion.studies.registry import Drawing, figure
+from companion.studies.runs import Runs
 from companion.studies.statistics import Interval, live_check, mean_interval
-from companion.studies.store import Runs
 from companion.studies.study import Key, Study
 
 BONUSES = (0.01, 0.1)
@@ -163,6 +163,8 @@ CLAIMS = (
         of="no bonus",
         against="no tie, no bonus",
         sign=+1,
+        section="5.1.1",
+        short="real model: cheating",
         paper=0.755,
         confirmatory=True,
     ),
@@ -173,6 +175,8 @@ CLAIMS = (
         of="pressure",
         against="no bonus",
         sign=-1,
+        section="5.1.2",
+        short="real model: caught",
         paper=-0.73,
         confirmatory=True,
     ),
@@ -183,6 +187,8 @@ CLAIMS = (
         of="pressure",
         against="no bonus",
         sign=+1,
+        section="5.1.2",
+        short="real model: not caught",
         paper=0.49,
         confirmatory=True,
     ),

@@ -87,6 +87,11 @@ def read_arrow(folder: Path, name: str) -> pa.Table:
     return pq.read_table(file, read_dictionary=texts)
 
 
+def distinct(folder: Path, name: str, column: str) -> list[str]:
+    """The distinct values of a table's column, none if there is no such table."""
+    return read_arrow(folder, name)[column].unique().to_pylist() if has_table(folder, name) else []
+
+
 def checked_file(folder: Path, name: str) -> Path:
     """The file of a table, its size and SHA-256 compared with ``checksums.json``.
 

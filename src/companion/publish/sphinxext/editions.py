@@ -8,6 +8,7 @@ from pybtex.database import Entry, parse_file
 from sphinx.application import Sphinx
 
 from companion.publish.colab import References, edition, install_target
+from companion.publish.compat import figure_numbers, statement_numbers
 from companion.publish.project import Project
 
 
@@ -30,19 +31,14 @@ def _citation(entry: Entry) -> str:
 def _labels(app: Sphinx) -> dict[str, str]:
     """Text of every label of the book: sections, then numbered figures, statements, equations."""
     env: Any = app.env
-    standard = env.get_domain("std")
-    labels = {name: title for name, (_, _, title) in standard.labels.items()}
-    for name, (page, target, *_) in standard.anonlabels.items():
-        number = env.toc_fignumbers.get(page, {}).get("figure", {}).get(target)
-        if number:
-            labels[name] = f"Fig. {'.'.join(map(str, number))}"
-    for name, proof in getattr(env, "proof_list", {}).items():
-        numbers = env.toc_fignumbers.get(proof["docname"], {}).get(proof["countertype"], {})
-        number = numbers.get(proof["ids"][0])
-        kind = proof["realtype"].capitalize()
-        labels[name] = f"{kind} {'.'.join(map(str, number))}" if number else kind
+    sections = {name: title for name, (*_, title) in env.get_domain("std").labels.items()}
     equations = env.get_domain("math").equations
-    return labels | {name: f"({number})" for name, (_, number) in equations.items()}
+    return (
+        sections
+        | figure_numbers(env)
+        | statement_numbers(env)
+        | {name: f"({number})" for name, (_, number) in equations.items()}
+    )
 
 
 def references(app: Sphinx) -> References:

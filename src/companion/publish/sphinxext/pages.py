@@ -9,6 +9,7 @@ from pathlib import Path
 
 from sphinx.application import Sphinx
 
+from companion.publish.compat import drop_extension
 from companion.publish.sphinxext.policy import secure
 
 _ICON = re.compile(
@@ -79,8 +80,7 @@ def _rewrite(app: Sphinx, exception: Exception | None) -> None:
 
 
 def _drop_thebe(app: Sphinx) -> None:
-    for listeners in app.events.listeners.values():
-        listeners[:] = [x for x in listeners if x.handler.__module__ != "sphinx_thebe"]
+    drop_extension(app, "sphinx_thebe")
 
 
 def setup(app: Sphinx) -> None:

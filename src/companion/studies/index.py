@@ -1,0 +1,168 @@
+"""The index of claims: what the paper's empirical sections say, beside what the studies found.
+
+A claim of any study stands here if it names a section of the paper. All are judged alike, by
+``judge``; a claim whose study has no record yet is listed without a verdict.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import matplotlib.pyplot as plt
+import pandas as pd
+from matplotlib.layout_engine import ConstrainedLayoutEngine
+
+from companion.errors import CompanionError
+from companion.figures import COLOURS, style
+from companion.studies.claims import ENOUGH_STARTS, Claim, Verdict, judge
+from companion.studies.registry import Drawing, figure, modules
+from companion.studies.statistics import signed
+from companion.studies.store import has_record
+from companion.studies.study import Study
+
+WAITING = "no runs yet"
+_COLOURS = {"holds": "blue", "not shown": "faint", "contradicted": "orange"}
+
+
+@dataclass(frozen=True)
+class Row:
+    """A claim of the index.
+
+    Attributes:
+        study: whose claim it is.
+        claim: names a section of the paper.
+        verdict: of the recorded runs; ``None`` if the study has none.
+    """
+
+    study: Study
+    claim: Claim
+    verdict: Verdict | None
+
+    @property
+    def words(self) -> str:
+        """The verdict, or that there is none yet."""
+        return self.verdict.words if self.verdict else WAITING
+
+
+def claims() -> list[Row]:
+    """The claims that name a section of the paper: by section, then in the order of chapters.
+
+    Raises:
+        CompanionError: as ``judge`` does.
+    """
+    rows: list[Row] = []
+    for name, module in modules().items():
+        declared = [claim for claim in getattr(module, "CLAIMS", ()) if claim.section]
+        recorded = bool(declared) and has_record(name)
+        verdicts = {v.claim.id: v for v in judge(name)} if recorded else {}
+        rows += [Row(module.STUDY, claim, verdicts.get(claim.id)) for claim in declared]
+    return sorted(rows, key=lambda row: [int(part) for part in row.claim.section.split(".")])
+
+
+def table(rows: Sequence[Row], link: Callable[[int], str] = str, spec: str = ".2f") -> pd.DataFrame:
+    """The index as a page shows it, a row a claim.
+
+    Args:
+        rows: of ``claims``.
+        link: from the number of a chapter to what stands for it.
+        spec: format of the numbers, which are in the unit of each claim's measure.
+    """
+    return pd.DataFrame(
+        {
+            "§": row.claim.section,
+            "claim": f"{row.claim.text} (*{row.claim.of}* against *{row.claim.against}*)",
+            "paper": "–" if row.claim.paper is None else signed(row.claim.paper, f"+{spec}"),
+            "difference": format(v.difference, f"+{spec}") if (v := row.verdict) else "–",
+            "ours": format(v.ours, spec) if v else "–",
+            "control": format(v.control, spec) if v else "–",
+            "verdict": f"{v.words} ({v.standing})" if v else WAITING,
+            "chapter": link(row.study.chapter),
+        }
+        for row in rows
+    )
+
+
+def in_short(rows: Sequence[Row]) -> str:
+    """How many claims came out how, and on how many starts they stand, as sentences."""
+    count = Counter(row.words for row in rows)
+    judged = [row.verdict for row in rows if row.verdict]
+    declared = [v for v in judged if v.claim.confirmatory]
+    full = sum(v.n >= ENOUGH_STARTS for v in declared)
+    waiting = f"; {count[WAITING]} wait for runs" if count[WAITING] else ""
+    return (
+        f"Of {len(rows)} claims {count['holds']} hold, {count['not shown']} are not shown and "
+        f"{count['contradicted']} are contradicted{waiting}. Of the {len(judged)} with a verdict "
+        f"{len(declared)} are confirmatory, {full} of these on the {ENOUGH_STARTS} starts they "
+        "need; the others are exploratory."
+    )
+
+
+@figure("claims-beside-the-paper", rests_on=("prop_2_10", "prop_3_1", "prop_3_2", "prop_4_6"))
+def beside_the_paper(rows: Sequence[Row]) -> Drawing:
+    """Our differences with their intervals, and the paper's number for each.
+
+    Args:
+        rows: of ``claims``; those without a verdict or without a number in the paper are left out.
+
+    Raises:
+        CompanionError: if none is left.
+    """
+    drawn = [
+        (row, v, paper)
+        for row in rows
+        if (v := row.verdict) and (paper := row.claim.paper) is not None
+    ]
+    if not drawn:
+        raise CompanionError("index of claims: none has a verdict and a number in the paper")
+    with style():
+        wide = ConstrainedLayoutEngine(w_pad=0.12)  # long labels differ in width between formats
+        fig, ax = plt.subplots(figsize=(10, 0.5 * len(drawn) + 2.2), layout=wide)
+        ax.axvline(0, color=COLOURS["ink"], lw=1.2)
+        for place, (_, verdict, paper) in enumerate(drawn):
+            colour = COLOURS[_COLOURS[verdict.words]]
+            ax.plot(verdict.difference.ends, [place, place], color=colour, lw=5)
+            ax.plot(verdict.difference.value, place, "o", color=colour, ms=11)
+            ax.plot(paper, place - 0.25, "D", mfc="none", mec=COLOURS["ink"], mew=2)
+        for words, colour in _COLOURS.items():
+            ax.plot([], [], "o-", color=COLOURS[colour], lw=5, ms=11, label=f"ours: {words}")
+        ax.plot([], [], "D", mfc="none", mec=COLOURS["ink"], mew=2, label="the paper")
+        fig.legend(ncols=2, loc="outside lower center")
+        ax.set_yticks(range(len(drawn)), [_name(row) for row, *_ in drawn])
+        ax.set_ylim(len(drawn) - 0.4, -0.6)
+        ax.grid(axis="y", visible=False)
+        ax.set_xlabel("difference from the control")
+        plt.close(fig)
+    return Drawing(
+        fig,
+        title="The paper's empirical claims, here and there",
+        caption="Each claim with a number in the paper: our difference from the control (dots, "
+        "with 95 % intervals over starts, 90 % where the claim is that there is none) and the "
+        "paper's (diamonds; those read from figures carry the reading error that the chapter "
+        "states). Shares, scores and distances, all from −1 to 1. Sizes are not comparable, "
+        "directions are.",
+        alt="One row a claim, ours and the paper's number. "
+        + "; ".join(_in_words(*each) for each in drawn),
+        data=pd.DataFrame(
+            {
+                "section": row.claim.section,
+                "claim": row.claim.text,
+                "chapter": row.study.chapter,
+                "paper": paper,
+                "difference": v.difference.value,
+                "low": v.difference.low,
+                "high": v.difference.high,
+                "starts": v.n,
+                "verdict": v.words,
+            }
+            for row, v, paper in drawn
+        ),
+    )
+
+
+def _name(row: Row) -> str:
+    return f"{row.claim.section} {row.claim.short or row.claim.id}"
+
+
+def _in_words(row: Row, verdict: Verdict, paper: float) -> str:
+    ours = signed(verdict.difference.value, "+.2f")
+    return f"{_name(row)}: {ours}, {signed(paper, '+.2f')} ({verdict.words})"
