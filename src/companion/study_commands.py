@@ -80,7 +80,7 @@ def show(name: Name) -> None:
         print(f"    {claim.of}: {verdict.ours:.3f}")
         print(f"    {claim.against}: {verdict.control:.3f}")
         extra = f", margin {claim.margin:g}" if claim.margin is not None else ""
-        paper = f", the paper's number {claim.paper:g}" if claim.paper is not None else ""
+        paper = f", the paper's number {claim.reported:g}" if claim.reported is not None else ""
         print(f"    difference: {verdict.difference:+.3f}{extra}{paper}")
         p = f"p = {verdict.p:.2g}"
         if claim.confirmatory:

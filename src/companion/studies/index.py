@@ -71,7 +71,7 @@ def table(rows: Sequence[Row], link: Callable[[int], str] = str, spec: str = ".2
         {
             "§": row.claim.section,
             "claim": f"{row.claim.text} (*{row.claim.of}* against *{row.claim.against}*)",
-            "paper": "–" if row.claim.paper is None else signed(row.claim.paper, f"+{spec}"),
+            "paper": "–" if row.claim.reported is None else signed(row.claim.reported, f"+{spec}"),
             "difference": format(v.difference, f"+{spec}") if (v := row.verdict) else "–",
             "ours": format(v.ours, spec) if v else "–",
             "control": format(v.control, spec) if v else "–",
@@ -110,7 +110,7 @@ def beside_the_paper(rows: Sequence[Row]) -> Drawing:
     drawn = [
         (row, v, paper)
         for row in rows
-        if (v := row.verdict) and (paper := row.claim.paper) is not None
+        if (v := row.verdict) and (paper := row.claim.reported) is not None
     ]
     if not drawn:
         raise CompanionError("index of claims: none has a verdict and a number in the paper")
