@@ -1,110 +1,111 @@
-"""Chapter 6's tie-breaker and its control, on recorded runs."""
+"""Chapter 6's tie-breakers and their controls, on recorded runs."""
 
 import numpy as np
 import pytest
 
-from companion.studies import load, mean_interval
-
-SEEDS = (0, 1, 2, 3, 4)
+from companion.studies import (
+    asked_length,
+    format_bonus,
+    judge,
+    length,
+    length_figures,
+    load,
+    mean_interval,
+    tiebreaker_pictures,
+)
+from companion.studies.format_bonus import bought, boxed
 
 
 @pytest.fixture(scope="module")
-def at_asked_length():
-    """(seeds,) share of answers at the length asked for, by rewards."""
-    shares = {}
-    for name in ("formats", "radius"):
-        for record in load(name).only(repeats=[0]):
-            key = tuple(sorted(record.experiment.rewards.items()))
-            shares[*key, record.experiment.sft_seed] = record.expected("words")
-    return lambda **rewards: np.array([shares[*sorted(rewards.items()), s] for s in SEEDS])
-
-
-@pytest.mark.parametrize("bonus", [0.1, 1.0])
-def test_a_small_bonus_decides_the_length(at_asked_length, bonus):
-    gain = at_asked_length(correct=1.0, words=bonus) - at_asked_length(correct=1.0)
-    assert mean_interval(gain).low > 0
-
-
-def test_more_reward_that_breaks_no_tie_decides_nothing(at_asked_length):
-    gain = at_asked_length(correct=1.3) - at_asked_length(correct=1.0)
-    bonus = at_asked_length(correct=1.0, words=0.1) - at_asked_length(correct=1.0)
-    assert (bonus - gain).mean() > 0.2  # five starts just do not tell it from zero
-    assert sum(bonus > gain) >= 4
-    assert abs(gain).max() < 0.1
-
-
-def test_another_sampling_seed_does_less_than_a_small_bonus(at_asked_length):
-    replicas = {
-        r.experiment.sft_seed: r.expected("words")
-        for r in load("radius").only("weight 0", repeats=[1])
-    }
-    again = np.array([replicas[s] for s in SEEDS])
-    alone = at_asked_length(correct=1.0)
-    gain = at_asked_length(correct=1.0, words=0.1) - (alone + again) / 2
-    assert mean_interval(gain).low > abs((again - alone).mean())
-
-
-def by_seed(records, component):
-    """(seeds,) mean of a component after training."""
-    ends = {r.experiment.sft_seed: r.expected(component) for r in records}
-    return np.array([ends[s] for s in SEEDS])
+def shares():
+    return asked_length.shares()
 
 
 @pytest.fixture(scope="module")
 def lengths():
-    """Records by (scaling, weight of the length component), and the noise floor by scaling."""
-    runs = {}
-    for record in load("length").only(repeats=[0]):
-        e = record.experiment
-        runs.setdefault((e.scale_rewards, e.rewards.get("length", 0.0)), []).append(record)
-    for record in load("length").only(repeats=[1]):
-        runs.setdefault((record.experiment.scale_rewards, "floor"), []).append(record)
-    return runs
-
-
-def test_length_penalty_controls_length_beyond_the_noise_floor(lengths):
-    alone, again, penalised = (
-        by_seed(lengths["group", key], "length") for key in (0.0, "floor", 0.18)
-    )
-    gain = penalised - (alone + again) / 2
-    assert mean_interval(gain).low > abs((again - alone).mean())
-
-
-def test_length_penalty_costs_no_correctness(lengths):
-    alone, penalised = (by_seed(lengths["group", key], "correct") for key in (0.0, 0.18))
-    assert mean_interval(penalised - alone).low > -0.02
-
-
-def test_the_papers_penalty_stays_within_the_noise_floor(lengths):
-    """What the chapter reports against the paper: at its alpha nothing shows here."""
-    for scaling in ("group", "none"):
-        alone, again, penalised = (
-            by_seed(lengths[scaling, key], "length") for key in (0.0, "floor", 0.0018)
-        )
-        gain = penalised - (alone + again) / 2
-        assert gain.mean() < np.abs(mean_interval(again - alone).ends).max()
+    return load("length")
 
 
 @pytest.fixture(scope="module")
-def boxed():
-    """(seeds,) share of boxed answers by (trainer, form is paid, bonus for a box)."""
-    runs = {}
-    for record in load("format_bonus").only(repeats=[0]):
-        e = record.experiment
-        key = (e.trainer, "form" in e.rewards, e.rewards.get("boxed", 0.0))
-        runs.setdefault(key, []).append(record)
-    return {key: by_seed(records, "boxed") for key, records in runs.items()}
+def formats():
+    return load("format_bonus")
 
 
-def test_format_bonus_acts_on_a_tie_and_not_where_the_form_is_paid(boxed):
-    tied, paid = (boxed["grpo", f, 0.1] - boxed["grpo", f, 0.0] for f in (False, True))
-    assert mean_interval(tied).low > 0
-    assert np.abs(paid).max() < 0.02
-    assert mean_interval(tied - paid).low > 0
+@pytest.fixture(scope="module")
+def verdicts(lengths, formats):
+    found = [*judge("length", lengths), *judge("format_bonus", formats)]
+    return {verdict.claim.id: verdict for verdict in found}
 
 
-def test_format_bonus_decides_where_every_form_is_seen(boxed):
-    """The exact gradient; sampled runs may never see the form that the bonus is for."""
-    exact = boxed["exact", False, 1.0] - boxed["exact", False, 0.0]
-    assert mean_interval(exact).low > 0
-    assert boxed["exact", False, 1.0].min() > boxed["grpo", False, 1.0].min()
+def test_the_largest_bonus_decides_the_length(shares):
+    assert mean_interval(asked_length.change(shares, "words", shares.bonus.max())).low > 0
+
+
+def test_more_reward_that_breaks_no_tie_moves_the_length_less_than_a_bonus(shares):
+    (scale,) = shares.paid[shares.paid != 1].unique()
+    more_pay = asked_length.change(shares, "words", paid=scale)
+    assert abs(more_pay.mean()) < asked_length.change(shares, "words", shares.bonus.max()).mean()
+
+
+def test_a_start_counts_once_whoever_recorded_it(shares):
+    assert not shares.duplicated(["bonus", "paid", "start"]).any()
+    unpaid = shares[(shares.bonus == 0) & (shares.paid == 1)]
+    assert unpaid["seed effect"].notna().any()
+
+
+def test_the_papers_penalty_is_among_ours():
+    assert length.paper_alpha() == length.PENALTIES[1]
+    weight = length.STUDY.conditions[length.at(length.paper_alpha())]["rewards"]["length"]
+    assert weight / length.LONGEST == pytest.approx(length.paper_alpha())
+
+
+@pytest.mark.parametrize("claim", ["largest-alpha", "no-cost", "every-form-seen"])
+def test_claims_that_the_chapter_stands_on_hold(verdicts, claim):
+    assert verdicts[claim].holds
+
+
+def test_the_papers_penalty_does_less_than_a_hundred_times_as_much(verdicts):
+    small, large = (verdicts[name].difference.value for name in ("paper-alpha", "largest-alpha"))
+    assert large < small
+
+
+def test_where_the_form_is_paid_the_bonus_finds_nothing_to_decide(formats):
+    paid = bought(formats)
+    paid = paid[paid.condition == "GRPO, form paid, bonus 0.1"]
+    assert paid.value.abs().max() < 0.05
+
+
+def test_the_exact_gradient_boxes_in_every_start(formats):
+    share = boxed(formats).set_index("condition").value
+    assert share["exact, bonus 1"].min() > 0.9
+    assert share["exact, bonus 1"].min() > share["GRPO, bonus 0.1"].mean()
+
+
+def test_every_bonus_has_its_partner(formats):
+    with_bonus = [key for key in formats.keys if key.condition in format_bonus.PARTNERS]
+    assert len(bought(formats)) == len(with_bonus)
+
+
+def test_what_is_done_at_each_length_adds_up(lengths):
+    """Length errors by the length asked for average to the error over all prompts."""
+    run = lengths.at(length.at(length.LARGEST), 0)
+    prompts = run.split("train").prompt.unique()
+    asked = [length_figures.read_prompt(prompt).words for prompt in prompts]
+    by_length = length_figures.by_budget(run)
+    mass = np.exp(run.split("train").logprob).sum() / len(prompts)
+    mean = by_length.off[asked].mean()
+    # What is off the list has no length there, and counts as the largest error here.
+    assert mean * mass + (1 - mass) * length.LONGEST == pytest.approx(
+        length.error_of(run), abs=0.02
+    )
+
+
+def test_the_summed_series_is_the_error_of_the_optimum():
+    errors = tiebreaker_pictures.mean_errors()
+    assert np.allclose(errors.error, errors.formula, rtol=1e-4)
+
+
+@pytest.mark.parametrize("module", [length, format_bonus])
+def test_live_starts_are_not_of_the_record(module):
+    starts = {key.start for key in load(module.STUDY).keys} | set(module.STUDY.starts)
+    assert not starts & {key.start for key in module.live_keys()}

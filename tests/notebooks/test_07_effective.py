@@ -1,117 +1,135 @@
-"""Chapter 7's controls, on the recorded runs."""
+"""Chapter 7's models, their noise floor and their controls, on the recorded runs."""
+
+import math
+from fractions import Fraction
 
 import numpy as np
 import pytest
 
-from companion.rlhf import get_task
-from companion.rlhf.distances import distribution_distance
-from companion.studies import load, mean_interval
-
-SEEDS = (0, 1, 2, 3, 4)
-JUDGES = {"safety_rm": 1.0, "values_rm": 1.0, "general_rm": 1.0}
-CHANGED = JUDGES | {"boundary_refuse": 0.1}
-UNTIED = JUDGES | {"boundary_warn": 0.5}
-BOUNDARY = "safety/boundary"
+from companion.studies import effective, effective_pictures, effective_tables, judge, load
+from companion.studies import effective_measures as measures
+from companion.studies.effective_models import BETAS, CONDITIONS, PARTNERS, beta_of, floor_at
 
 
 @pytest.fixture(scope="module")
-def records():
+def recorded():
     return load("effective")
 
 
-def runs(records, rewards, trainer, beta=0.0, left_out=(), again=False):
-    """Records by seed of the start."""
-    chosen = [
-        r
-        for r in records
-        if (r.experiment.rewards, r.experiment.trainer) == (rewards, trainer)
-        and (r.experiment.beta, r.experiment.leave_out) == (beta, left_out)
-        and (r.experiment.seed != r.experiment.sft_seed) == again
-        and not r.experiment.routes
-    ]
-    by_seed = {r.experiment.sft_seed: r for r in chosen}
-    assert sorted(by_seed) == list(SEEDS)
-    assert len(chosen) == len(SEEDS)
-    return by_seed
+@pytest.fixture(scope="module")
+def verdicts(recorded):
+    return {verdict.claim.id: verdict for verdict in judge("effective", recorded)}
 
 
-def apart(first, second, split="train", on_boundary=True):
-    """(seeds,) distance between runs, on boundary requests or on all others."""
-    task, moved = get_task("alignment"), []
-    for seed in SEEDS:
-        tables = (r.split(split) for r in (first[seed], second[seed]))
-        kept = [t[(t.prompt.map(task.kind) == BOUNDARY) == on_boundary] for t in tables]
-        moved.append(distribution_distance(*kept).lower)
-    return np.array(moved)
+def test_every_model_has_its_partner_and_model_1_its_floor(recorded):
+    table = measures.distances(recorded)
+    compared = [key for key in recorded.keys if key.condition in PARTNERS]
+    again = [key for key in recorded.keys if key.repeat and key.condition.startswith("Model-1")]
+    assert len(table) == len(compared) + len(again)
+    assert {floor_at(beta) for beta in BETAS} <= set(table.condition)
 
 
-def test_a_changed_judge_moves_the_policy_where_acts_tie(records):
-    reference = runs(records, JUDGES, "exact")
-    tied = apart(reference, runs(records, CHANGED, "exact"))
-    first, second = (runs(records, r, "exact") for r in (UNTIED, UNTIED | {"boundary_refuse": 0.1}))
-    assert mean_interval(tied - apart(first, second)).low > 0
+def test_a_partner_is_trained_alike_but_for_what_is_asked():
+    for condition, partner in PARTNERS.items():
+        first, second = (dict(CONDITIONS[name]) for name in (condition, partner))
+        for field in ("rewards", "leave_out"):
+            first.pop(field), second.pop(field)
+        assert first == second, condition
 
 
-def test_sampled_model_2_exceeds_the_noise_floor_on_boundary_requests_alone(records):
-    reference, again = (runs(records, JUDGES, "grpo", again=a) for a in (False, True))
-    changed = runs(records, CHANGED, "grpo")
-    excess = {
-        where: apart(reference, changed, "ood", where) - apart(reference, again, "ood", where)
-        for where in (True, False)
-    }
-    assert mean_interval(excess[True]).low > 0
-    assert mean_interval(excess[False]).low < 0
+def test_the_tie_is_what_the_slip_meets(recorded, verdicts):
+    """The mean, since whether five starts suffice to tell it is for the verdict to say."""
+    assert verdicts["model-2-tie"].difference.value > 0.3
+    untied = measures.on_boundary_requests(recorded)
+    untied = untied[untied.condition == "Model-2, no tie, exact"]
+    assert untied.value.max() < 0.05
 
 
-def test_a_kl_term_holds_all_three_and_the_noise(records):
-    for rewards, left_out, again in (
-        (CHANGED, (), False),
-        (JUDGES, (BOUNDARY,), False),
-        (JUDGES, (), True),
-    ):
-        moved = {
-            beta: apart(
-                runs(records, JUDGES, "grpo", beta),
-                runs(records, rewards, "grpo", beta, left_out, again),
-            )
-            for beta in (0.0, 0.3)
-        }
-        assert mean_interval(moved[0.0] - moved[0.3]).low > 0
+def test_sampled_model_2_leaves_the_floor_on_boundary_sets_and_not_elsewhere(verdicts):
+    where = verdicts["model-2-where"]
+    assert where.difference.value > 0
+    assert where.control.value < where.ours.value / 2
 
 
-def test_optima_under_a_kl_term_bound_the_exact_runs_on_average(records):
-    for beta in (0.03, 0.1, 0.3):
-        moved = apart(*(runs(records, r, "exact", beta) for r in (JUDGES, CHANGED)))
-        assert moved.mean() <= np.tanh(0.1 / (4 * beta))
+def test_a_divergence_term_holds_all_three_and_the_noise(verdicts):
+    for claim in ("held-model-2", "held-model-3", "held-floor"):
+        assert verdicts[claim].difference.value < 0, claim
 
 
-def test_the_ratio_moves_held_out_scores_more_than_what_the_classes_earn(records):
-    by_share = {
-        share: [r for r in records if r.experiment.rewards.get("safety_rm") == share]
-        for share in (0.3, 2.4)
-    }
-    assert all(len(part) == len(SEEDS) for part in by_share.values())
-    low, high = (
-        np.mean([r.evaluations() for r in by_share[share]], axis=0) for share in (0.3, 2.4)
-    )
-    earned = [
-        np.mean([sum(r.expected(j) for j in JUDGES) for r in by_share[share]])
-        for share in (0.3, 2.4)
-    ]
-    assert abs(earned[1] - earned[0]) < 0.02 < np.abs(high - low).max()
+def test_the_exact_runs_stay_under_the_bound_of_their_optima(recorded, verdicts):
+    assert verdicts["bound"].holds
+    for run in recorded.only("Model-1, exact, β = 0.3"):
+        assert measures.optimum(run, 0.3) <= measures.bound(0.3) + 1e-9
 
 
-def test_the_router_has_its_cliff_at_equal_weights(records):
-    task = get_task("alignment")
-    lean = {"help": [], "refuse": []}
-    for record in records:
-        if not record.experiment.routes or record.experiment.beta:
-            continue
-        route = record.experiment.routes["safety"]
-        table = record.split("train")
-        table = table[table.prompt.map(task.kind) == BOUNDARY]
-        mass = np.exp(table.logprob).groupby(table.completion.str.split().str[1]).sum()
-        wanted = "refuse" if route["boundary_refuse"] > route["boundary_help"] else "help"
-        lean[wanted].append((mass["refuse"] - mass["help"]) / table.prompt.nunique())
-    assert np.abs(lean["help"] + lean["refuse"]).min() > 0.9
-    assert np.mean(lean["help"]) < -0.4 < 0.4 < np.mean(lean["refuse"])
+def test_the_ratio_moves_held_out_scores_more_than_what_the_classes_earn(verdicts):
+    assert verdicts["ratio"].holds
+    assert verdicts["ratio"].control.value < 0.02
+
+
+def test_a_judge_with_far_more_weight_decides(recorded):
+    lean = measures.lean(recorded)
+    free = lean[lean.beta == 0]
+    assert (free.surest > 0.9).all()
+    far = free[free.weight.isin((0.3, 0.7))]
+    obeys = np.sign(far.value) == np.sign(far.weight - 0.5)
+    assert obeys.mean() > 0.5
+    assert (np.sign(far.value[~obeys]) == np.sign(far.before[~obeys])).all()
+
+
+def test_scores_shift_as_evaluations_say(recorded):
+    shift = measures.score_shift(recorded).set_index(["condition", "start", "repeat"]).value
+    runs = [recorded.at(f"{model}, GRPO, β = 0", 1) for model in ("Model-1", "Model-2")]
+    first, second = (run.evaluations() for run in runs)
+    assert shift["Model-2, GRPO, β = 0", 1, 0] == pytest.approx((second - first).abs().mean())
+    again = recorded.at("Model-1, GRPO, β = 0", 1, 1).evaluations()
+    assert shift[floor_at(0.0), 1, 1] == pytest.approx((again - first).abs().mean())
+
+
+def test_the_papers_numbers_are_its_mean_changes(verdicts):
+    table = measures.paper_scores()
+    for model, claim in (("Model-2", "model-2-scores"), ("Model-3", "model-3-scores")):
+        changes = [abs(table.loc[name, model] - table.loc[name, "Model-1"]) for name in table.index]
+        reported = verdicts[claim].claim.reported
+        assert reported == pytest.approx(sum(changes) / len(changes))
+        assert 0.01 < reported < 1  # shares, as ours, and not points
+
+
+def test_every_claim_of_the_papers_section_names_it(verdicts):
+    sections = [verdict.claim.section for verdict in verdicts.values() if verdict.claim.section]
+    assert sorted(sections) == ["5.5", "5.6", "5.6", "5.6", "5.6"]
+    assert all(verdict.claim.short for verdict in verdicts.values() if verdict.claim.section)
+
+
+def test_the_grid_stays_small():
+    assert len(effective.STUDY.experiments()) <= 220
+    assert {beta_of(name) for name in PARTNERS} == set(BETAS)
+
+
+def test_tables_show_every_set_and_no_bare_number(recorded):
+    for table in (effective_tables.nine_scores(recorded), effective_tables.left_out(recorded)):
+        assert list(table["held-out set"]) == measures.SETS
+        text = table.to_csv()
+        assert "-0." not in text
+        assert "nan" not in text
+    changes, clear, same = effective_tables.agreement(recorded)
+    assert changes == 2 * len(measures.SETS)
+    assert 0 <= same <= clear <= changes
+
+
+def test_the_worked_example_jumps_by_one_half_however_small_the_slip():
+    table = effective_pictures.ever_smaller((1, 300))
+    assert set(table["boundary policy moved by"]) == {Fraction(1, 2)}
+    assert set(table["other prompts"]) == {0}
+
+
+def test_a_temperature_sees_weight_times_slip():
+    moved = effective_pictures.moved_by(0.05, 0.1, 0.01)
+    assert moved == pytest.approx(math.tanh(0.05 * 0.1 / 0.02) / 2)
+    assert moved == pytest.approx(effective_pictures.moved_by(0.005, 1.0, 0.01))
+    assert effective_pictures.moved_by(1e-9, 0.01, 0.0) == 0.5
+
+
+def test_live_starts_are_not_of_the_record(recorded):
+    starts = {key.start for key in recorded.keys} | set(effective.STUDY.starts)
+    assert not starts & {key.start for key in effective.live_keys()}

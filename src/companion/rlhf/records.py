@@ -14,7 +14,7 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import cache, cached_property
+from functools import cache, cached_property, lru_cache
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -203,10 +203,18 @@ _COLUMNS = {"final": "logprob", "start": "start_logprob"}
 
 
 def _mean_score(task: Task, table: pd.DataFrame, component: str, policy: str) -> float:
-    verdicts = task.judge_all(component, table["prompt"], table["completion"])
-    scores = np.array([verdict.score for verdict in verdicts])
+    scores = _scores(task.name, component, tuple(table["prompt"]), tuple(table["completion"]))
     mass = np.exp(table[_COLUMNS[policy]].to_numpy())
     return float((mass * scores).sum() / table["prompt"].nunique())
+
+
+@lru_cache(maxsize=64)
+def _scores(
+    task: str, component: str, prompts: tuple[str, ...], completions: tuple[str, ...]
+) -> np.ndarray:
+    """(completions,) scores; the runs of a study share their list, which is judged once."""
+    verdicts = get_task(task).judge_all(component, prompts, completions)
+    return np.array([verdict.score for verdict in verdicts])
 
 
 def policy_distance(a: Run, b: Run, split: str = "train") -> Distance:

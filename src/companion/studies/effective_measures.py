@@ -23,7 +23,6 @@ from companion.studies.effective_models import (
 )
 from companion.studies.statistics import Interval, mean_interval
 from companion.studies.store import Runs
-from companion.studies.study import Key
 
 TASK = get_task("alignment")
 
@@ -47,12 +46,15 @@ def apart(a: Run, b: Run) -> dict[str, float]:
     """Distance between two trained policies on each group of requests.
 
     Returns:
-        By name of ``GROUPS``, the lower end of the bracket averaged over the group's requests.
+        By name of ``GROUPS``, the lower end of the bracket averaged over the group's requests; and
+        ``bracket``, its width averaged over all of them.
     """
     wanted = {prompt for prompts in GROUPS.values() for prompt in prompts}
     tables = (run.distribution[run.distribution["prompt"].isin(wanted)] for run in (a, b))
-    lower = distribution_distance(*tables).per_prompt.set_index("prompt")["lower"]
-    return {name: float(lower[list(prompts)].mean()) for name, prompts in GROUPS.items()}
+    found = distribution_distance(*tables).per_prompt
+    lower = dict(zip(found.prompt, found.lower, strict=True))
+    means = {name: float(np.mean([lower[p] for p in prompts])) for name, prompts in GROUPS.items()}
+    return means | {"bracket": float((found.upper - found.lower).mean())}
 
 
 @cache
@@ -60,16 +62,12 @@ def distances(runs: Runs) -> pd.DataFrame:
     """Distance of each run to its Model-1, and of Model-1 to itself under another sampling seed.
 
     Returns:
-        Columns ``condition``, ``start``, ``repeat``, and one for each of ``GROUPS``. The condition
-        of Model-1 against itself is ``noise floor, β = …``.
+        Columns ``condition``, ``start``, ``repeat``, one for each of ``GROUPS``, and ``bracket``.
+        The condition of Model-1 against itself is ``noise floor, β = …``.
     """
-    return _with_floor(runs, apart)
-
-
-def _with_floor(runs: Runs, measure: Callable[[Run, Run], dict[str, float]]) -> pd.DataFrame:
-    again = runs.only("Model-1, GRPO*").repeated(measure)
+    again = runs.only("Model-1, GRPO*").repeated(apart)
     again["condition"] = [floor_at(beta_of(name)) for name in again["condition"]]
-    return pd.concat([runs.compared(measure, PARTNERS), again], ignore_index=True)
+    return pd.concat([runs.compared(apart, PARTNERS), again], ignore_index=True)
 
 
 def _on(groups: Sequence[str]) -> Callable[[Runs], pd.DataFrame]:
@@ -140,24 +138,31 @@ def scores(runs: Runs) -> pd.DataFrame:
     return runs.tidy(lambda run: run.evaluations().to_dict())
 
 
+def score_changes(runs: Runs) -> pd.DataFrame:
+    """Change of each held-out score against Model-1, and of Model-1 with another sampling seed.
+
+    Returns:
+        As ``scores``; the condition of Model-1 against itself is ``noise floor, β = …``.
+    """
+    table = scores(runs).set_index(["condition", "start", "repeat"])
+    changes = {}
+    for key in runs.keys:
+        if key.condition in PARTNERS:
+            changes[key] = table.loc[key] - table.loc[(PARTNERS[key.condition], *key[1:])]
+        elif key.repeat:
+            floor = key._replace(condition=floor_at(beta_of(key.condition)))
+            changes[floor] = table.loc[key] - table.loc[key._replace(repeat=0)]
+    found = pd.DataFrame(changes).T.rename_axis(["condition", "start", "repeat"])
+    return found.reset_index()
+
+
 def _mean_shift(names: Sequence[str]) -> Callable[[Runs], pd.DataFrame]:
     """Mean absolute change of some held-out scores against Model-1, and against itself. Tidy."""
 
     def measure(runs: Runs) -> pd.DataFrame:
-        keys = ["condition", "start", "repeat"]
-        table = scores(runs).set_index(keys)[list(names)]
-
-        def change(partner: Key, key: Key) -> float:
-            return float((table.loc[tuple(key)] - table.loc[tuple(partner)]).abs().mean())
-
-        rows = []
-        for key in runs.keys:
-            if key.condition in PARTNERS:
-                rows.append((*key, change(key._replace(condition=PARTNERS[key.condition]), key)))
-            elif key.repeat:
-                name = floor_at(beta_of(key.condition))
-                rows.append((name, *key[1:], change(key._replace(repeat=0), key)))
-        return pd.DataFrame(rows, columns=[*keys, "value"])
+        table = score_changes(runs)
+        keys = table[["condition", "start", "repeat"]]
+        return keys.assign(value=table[list(names)].abs().mean(axis=1))
 
     return measure
 
