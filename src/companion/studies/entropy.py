@@ -174,6 +174,13 @@ def _with_divergence(runs: Runs) -> Runs:
     return runs.only(*WITH_DIVERGENCE)
 
 
+def optima(table: pd.DataFrame) -> pd.DataFrame:
+    """The rows of ``moved`` that are about optima, under their conditions' own names."""
+    mark = optimum_of("")
+    rows = table[table.condition.str.startswith(mark)]
+    return rows.assign(condition=rows.condition.str.removeprefix(mark))
+
+
 def _ends(partner: Run, run: Run) -> dict[str, float]:
     distance = distribution_distance(trained(partner), trained(run))
     return {"value": distance.lower, "upper": distance.upper}
