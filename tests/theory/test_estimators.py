@@ -60,18 +60,14 @@ def test_advantages_forget_the_size_of_a_reward_without_a_guard(rng):
         assert small == pytest.approx(large)
 
 
-def test_a_policy_without_a_rest_point_is_refused():
-    reward = np.array([[[0.1, 0.0, 0.0]]])
-    with pytest.raises(ValueError, match="does not come to rest"):
-        settle([[0.2, 0.4, 0.4]], reward, [1.0], 1.1, "group", 0.0)
-
-
 def test_bad_input():
     tied = np.zeros((1, 1, 2))
     with pytest.raises(ValueError, match="reference must sum to 1"):
         settle([[0.5, 0.6]], tied, [1.0], 1.0, "none", GUARD)
     with pytest.raises(ValueError, match="beta must be a finite number above 0"):
         settle([[0.5, 0.5]], tied, [1.0], 0.0, "none", GUARD)
+    with pytest.raises(ValueError, match="guard must be a finite number above 0"):
+        settle([[0.5, 0.5]], tied, [1.0], 1.0, "group", 0.0)
     with pytest.raises(ValueError, match="scaling must be one of none, group, batch, each"):
         settle([[0.5, 0.5]], tied, [1.0], 1.0, "std", GUARD)
 
