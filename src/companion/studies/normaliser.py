@@ -21,16 +21,18 @@ from companion.rlhf.experiment import Experiment
 from companion.rlhf.policy_gradient import STD_FLOOR
 from companion.rlhf.records import Run, policy_distance
 from companion.rlhf.rewards import Rewards
+from companion.rlhf.tasks import get_task
 from companion.studies.claims import Claim
 from companion.studies.forecasts import Forecast
-from companion.studies.store import Runs, load
+from companion.studies.store import Runs
 from companion.studies.study import Study
-from companion.theory import Scaling, advantages, settle
+from companion.theory import Scaling, advantages, settle, total_variation
 
 BETA, WARM = 0.2, 2.0  # below and above the collapse threshold of about three tied traces
 EPSILONS = (0.0003, 0.001, 0.003, 0.01, 0.03)
 FAVOURED, OTHER = "hidden", "open"
 FLOOR = "noise floor"
+LABELS = get_task("deceptive").traces  # each with its mass among the demonstrations
 
 # By name: what advantages are divided by, as ``companion.theory.advantages`` has it.
 ESTIMATORS: dict[str, Scaling] = {
@@ -389,46 +391,37 @@ CLAIMS = (
 )
 
 
-SEEN = range(5)  # supervised starts that chapter 4's record held when the forecasts were made
-
-
 def rest_share(condition: str) -> float:
-    """The favoured trace's share at the rest point of a condition, over recorded starts."""
-    return float(np.mean([_settled(condition, start)[1] for start in SEEN]))
+    """The favoured trace's share where a condition comes to rest, in the bandit below."""
+    return float(_settled(condition)[0, list(LABELS).index(FAVOURED)])
 
 
 def rest_gain(condition: str) -> float:
-    """``gain`` at the rest points of a condition and its partner, over recorded starts."""
-    return float(np.mean([_settled(condition, start)[0] for start in SEEN])) / guarantee(condition)
+    """``gain`` where a condition and its partner come to rest, in the bandit below."""
+    reference = np.array([list(LABELS.values())])
+    partner = _settled(PARTNERS[condition]) if condition in PARTNERS else reference
+    return float(total_variation(_settled(condition), partner)[0]) / guarantee(condition)
 
 
 @cache
-def _settled(condition: str, start: int) -> tuple[float, float]:
-    """Distance of a rest point from its partner, and its share of the favoured trace."""
-    supervised = load("cliff").at("exact, no bonus", start)
-    reference, _, _ = bandit(supervised, "start")
-    table = supervised.split("train")
-    wide = table.pivot(index="prompt", columns="completion", values="label")
-    prompts, completions = wide.index.tolist(), wide.columns.tolist()
-
-    def settled(name: str) -> np.ndarray:
-        experiment = STUDY.experiment(name)
-        rewards, weights = rewards_of(experiment, prompts, completions)
-        scaling = ESTIMATORS[_estimator(name)]
-        return settle(reference, rewards, weights, experiment.beta, scaling, STD_FLOOR)
-
-    policy = settled(condition)
-    partner = settled(PARTNERS[condition]) if condition in PARTNERS else reference
-    apart = np.abs(policy - partner).sum(axis=1).mean() / 2
-    favoured = policy[:, :-1][wide.to_numpy() == FAVOURED].sum() / len(prompts)
-    return float(apart), float(favoured)
+def _settled(condition: str) -> np.ndarray:
+    """(1, traces) rest point of a bandit: a trace an answer, as frequent as in demonstrations."""
+    experiment = STUDY.experiment(condition)
+    paid = {"weak": [name != "wrong" for name in LABELS]}
+    paid[f"bonus_{FAVOURED}"] = [name == FAVOURED for name in LABELS]
+    routes = (experiment.routes or {"*": dict.fromkeys(paid, 1.0)})["*"]
+    rewards = [[routes[name] * np.array(paid[name], dtype=float)] for name in experiment.rewards]
+    weights = list(experiment.rewards.values())
+    scaling = ESTIMATORS[_estimator(condition)]
+    reference = [list(LABELS.values())]
+    return settle(reference, rewards, weights, experiment.beta, scaling, STD_FLOOR)
 
 
 def _estimator(condition: str) -> str:
     return next(name for name in reversed(ESTIMATORS) if f"{name}, ε" in condition)
 
 
-_THEORY = "companion.theory.settle, on starts 0 to 4 of the record of chapter 4"
+_THEORY = "companion.theory.settle, for a bandit with the masses of the demonstrations"
 _FACT = "fact 12: at rest the log-odds are ε over the temperature"
 _PILOT = "pilot of three starts, exact gradient, 150 steps: distances from 0.048 to 0.050"
 
