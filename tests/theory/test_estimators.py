@@ -27,7 +27,7 @@ def test_no_scaling_rests_at_the_gibbs_policy(rng):
     assert rest == pytest.approx(softmax(np.log(reference) + reward / 0.7, axis=1), abs=1e-9)
 
 
-@pytest.mark.parametrize("scaling", ["group", "batch", "each"])
+@pytest.mark.parametrize("scaling", ["group", "batch", "each", "decoupled"])
 def test_at_rest_log_odds_are_advantages_over_beta(rng, scaling):
     reference, rewards, weights = world(rng)
     rest = settle(reference, rewards, weights, 3.0, scaling, GUARD)
@@ -48,14 +48,14 @@ def test_a_tied_bandit_rests_where_fact_12_says(epsilon, ties, beta):
 
 def test_one_reward_divided_on_its_own_is_divided_by_the_batch_again(rng):
     policy, rewards, _ = world(rng, rewards=1)
-    followed = advantages(policy, rewards, [1.0], "each", 0.0)
+    followed = advantages(policy, rewards, [1.0], "decoupled", 0.0)
     group = advantages(policy, rewards, [1.0], "group", 0.0)
     assert np.ptp(followed - group, axis=1).max() < 1e-12  # a deviation of one, once more
 
 
 def test_advantages_forget_the_size_of_a_reward_without_a_guard(rng):
     policy, rewards, _ = world(rng, rewards=1)
-    for scaling in ("group", "batch", "each"):
+    for scaling in ("group", "batch", "each", "decoupled"):
         small, large = (advantages(policy, s * rewards, [1.0], scaling, 0.0) for s in (1e-3, 1.0))
         assert small == pytest.approx(large)
 
@@ -68,7 +68,7 @@ def test_bad_input():
         settle([[0.5, 0.5]], tied, [1.0], 0.0, "none", GUARD)
     with pytest.raises(ValueError, match="guard must be a finite number above 0"):
         settle([[0.5, 0.5]], tied, [1.0], 1.0, "group", 0.0)
-    with pytest.raises(ValueError, match="scaling must be one of none, group, batch, each"):
+    with pytest.raises(ValueError, match="scaling must be one of none, group, batch"):
         settle([[0.5, 0.5]], tied, [1.0], 1.0, "std", GUARD)
 
 

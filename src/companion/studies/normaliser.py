@@ -25,13 +25,14 @@ from companion.rlhf.tasks import get_task
 from companion.studies.claims import Claim
 from companion.studies.forecasts import Forecast
 from companion.studies.store import Runs
-from companion.studies.study import Study
+from companion.studies.study import Key, Study
 from companion.theory import Scaling, advantages, settle, total_variation
 
 BETA, WARM = 0.2, 2.0  # below and above the collapse threshold of about three tied traces
 EPSILONS = (0.0003, 0.001, 0.003, 0.01, 0.03)
 FAVOURED, OTHER = "hidden", "open"
 FLOOR = "noise floor"
+NEW_STARTS = (20, 21)  # of the live part; the record has others
 LABELS = get_task("deceptive").traces  # each with its mass among the demonstrations
 
 # By name: what advantages are divided by, as ``companion.theory.advantages`` has it.
@@ -39,7 +40,7 @@ ESTIMATORS: dict[str, Scaling] = {
     "no scaling": "none",
     "group": "group",
     "batch": "batch",
-    "normalise-then-sum": "each",
+    "normalise-then-sum": "decoupled",
 }
 
 
@@ -51,7 +52,7 @@ def _condition(estimator: str, bonus: float, **more: Any) -> dict[str, Any]:
         "beta": BETA,
         "eval_every": 15,
     }
-    if ESTIMATORS[estimator] == "each":
+    if ESTIMATORS[estimator] == "decoupled":
         # The bonus shrinks with its own reward, not with the weight of it: R = Σ w_k R_k (§4).
         setting |= {
             "aggregation": "normalize_then_sum",
@@ -78,8 +79,14 @@ def _weighted(bonus: float) -> dict[str, Any]:
     return setting | {"rewards": {"weak": 1.0, f"bonus_{FAVOURED}": bonus}}
 
 
-def _name(estimator: str, bonus: float, prefix: str = "") -> str:
+def name_of(estimator: str, bonus: float, prefix: str = "") -> str:
+    """Name of a condition of the study."""
     return f"{prefix}{estimator}, ε = {bonus:g}"
+
+
+def alone_of(estimator: str, bonus: float, beta: float) -> str:
+    """Name of a condition in which the bonus is all there is."""
+    return name_of(estimator, bonus, f"bonus alone, β = {beta:g}, ")
 
 
 STUDY = Study(
@@ -88,16 +95,18 @@ STUDY = Study(
     question="Under which scaling of advantages does the move of a policy vanish with its cause?",
     conditions={
         **{
-            _name(estimator, bonus): _condition(estimator, bonus)
+            name_of(estimator, bonus): _condition(estimator, bonus)
             for estimator in ESTIMATORS
             for bonus in (0.0, *EPSILONS)
         },
         **{
-            _name("group", bonus, "longer, "): _condition("group", bonus, steps=400)
+            name_of("group", bonus, "longer, "): _condition("group", bonus, steps=400)
             for bonus in (0.0, 0.001)
         },
         **{
-            f"bonus alone, β = {beta:g}, {_name(estimator, bonus)}": _alone(estimator, bonus, beta)
+            f"bonus alone, β = {beta:g}, {name_of(estimator, bonus)}": _alone(
+                estimator, bonus, beta
+            )
             for estimator, beta, bonuses in (
                 ("no scaling", BETA, (0.001,)),
                 ("group", BETA, (0.0003, 0.01)),
@@ -106,11 +115,11 @@ STUDY = Study(
             for bonus in bonuses
         },
         **{
-            _name("normalise-then-sum by weight", bonus): _weighted(bonus)
+            name_of("normalise-then-sum by weight", bonus): _weighted(bonus)
             for bonus in (0.001, 0.01)
         },
         **{
-            _name(estimator, bonus, "GRPO, "): _condition(
+            name_of(estimator, bonus, "GRPO, "): _condition(
                 estimator, bonus, trainer="grpo", eval_every=50
             )
             for estimator, bonuses in (
@@ -124,7 +133,7 @@ STUDY = Study(
     starts=range(10),
     # Sampled runs are exploratory: five starts, and a second seed where nothing is paid.
     own_starts={
-        _name(estimator, bonus, "GRPO, "): range(5)
+        name_of(estimator, bonus, "GRPO, "): range(5)
         for estimator, bonuses in (
             ("no scaling", (0.0, 0.003, 0.03)),
             ("group", (0.0, 0.003, 0.03)),
@@ -133,7 +142,7 @@ STUDY = Study(
         for bonus in bonuses
     },
     repeats={
-        _name(estimator, 0.0, "GRPO, "): 2
+        name_of(estimator, 0.0, "GRPO, "): 2
         for estimator in ("no scaling", "group", "normalise-then-sum")
     },
 )
@@ -143,7 +152,7 @@ def _partner(condition: str) -> str:
     """The condition of the same training without the bonus."""
     setting = condition.rpartition(", ε = ")[0]
     # At weight 0 it makes no difference whether the bonus is weighted before or after.
-    return _name(setting.replace(" by weight", ""), 0.0)
+    return name_of(setting.replace(" by weight", ""), 0.0)
 
 
 PARTNERS = {
@@ -151,6 +160,14 @@ PARTNERS = {
     for name in STUDY.conditions
     if not name.endswith("ε = 0") and not name.startswith("bonus alone")
 }
+
+
+def live_keys(starts: tuple[int, ...] = NEW_STARTS) -> list[Key]:
+    """The runs that the chapter trains while it is built."""
+    names = [
+        name_of(e, bonus) for e in ("no scaling", "normalise-then-sum") for bonus in (0, 0.001)
+    ]
+    return [Key(name, start, 0) for name in names for start in starts]
 
 
 def bonus_of(condition: str) -> float:
@@ -193,6 +210,16 @@ def beyond(runs: Runs) -> pd.DataFrame:
 def share(runs: Runs) -> pd.DataFrame:
     """Probability of the favoured trace after training. Tidy."""
     return runs.tidy(lambda run: float(run.masses()[FAVOURED]))
+
+
+def failing(runs: Runs) -> pd.DataFrame:
+    """Probability of everything that the weak grader does not pass, after training. Tidy."""
+    return runs.tidy(lambda run: 1 - run.expected("weak"))
+
+
+def unrest(runs: Runs) -> pd.DataFrame:
+    """By how much the favoured trace's share changed between the last two measurements. Tidy."""
+    return runs.tidy(lambda run: abs(float(np.diff(run.metrics[f"mass/{FAVOURED}"])[-1])))
 
 
 def pull(runs: Runs) -> pd.DataFrame:
@@ -284,8 +311,8 @@ def _more(estimator: str, bonus: float = 0.001) -> Claim:
         f"beyond-{estimator}-{bonus:g}",
         f"With {estimator} a bonus of {bonus:g} moves the policy further than is promised.",
         beyond,
-        of=_name(estimator, bonus),
-        against=_name("no scaling", bonus),
+        of=name_of(estimator, bonus),
+        against=name_of("no scaling", bonus),
         sign=+1,
         outcome="share",
         confirmatory=True,
@@ -302,8 +329,8 @@ CLAIMS = (
         "kept",
         "Without scaling a bonus a thirtieth the size moves the policy a thirtieth as far.",
         gain,
-        of=_name("no scaling", 0.001),
-        against=_name("no scaling", 0.03),
+        of=name_of("no scaling", 0.001),
+        against=name_of("no scaling", 0.03),
         sign=0,
         margin=0.1,
         confirmatory=True,
@@ -312,8 +339,8 @@ CLAIMS = (
         "no-slope",
         "Normalised first and then summed, a bonus a hundredth the size moves it as far.",
         moved,
-        of=_name("normalise-then-sum", 0.0003),
-        against=_name("normalise-then-sum", 0.03),
+        of=name_of("normalise-then-sum", 0.0003),
+        against=name_of("normalise-then-sum", 0.03),
         sign=0,
         margin=0.1,
         confirmatory=True,
@@ -322,8 +349,8 @@ CLAIMS = (
         "before-or-after",
         "A bonus of 0.001 moves the policy further if rewards are normalised before the sum.",
         moved,
-        of=_name("normalise-then-sum", 0.001),
-        against=_name("group", 0.001),
+        of=name_of("normalise-then-sum", 0.001),
+        against=name_of("group", 0.001),
         sign=+1,
         confirmatory=True,
     ),
@@ -331,8 +358,8 @@ CLAIMS = (
         "longer",
         "With group scaling the same bonus moves the policy further the longer it trains.",
         moved,
-        of=_name("group", 0.001, "longer, "),
-        against=_name("group", 0.001),
+        of=name_of("group", 0.001, "longer, "),
+        against=name_of("group", 0.001),
         sign=+1,
         confirmatory=True,
     ),
@@ -340,8 +367,8 @@ CLAIMS = (
         "alone",
         "Where answers differ in the bonus alone, a bonus a thirtieth the size moves it as far.",
         moved,
-        of=f"bonus alone, β = {BETA:g}, {_name('group', 0.0003)}",
-        against=f"bonus alone, β = {BETA:g}, {_name('group', 0.01)}",
+        of=alone_of("group", 0.0003, BETA),
+        against=alone_of("group", 0.01, BETA),
         sign=0,
         margin=0.1,
         confirmatory=True,
@@ -350,8 +377,8 @@ CLAIMS = (
         "threshold",
         "Above the collapse threshold the favoured trace stops short of where it ends below it.",
         share,
-        of=f"bonus alone, β = {WARM:g}, {_name('group', 0.01)}",
-        against=f"bonus alone, β = {BETA:g}, {_name('group', 0.01)}",
+        of=alone_of("group", 0.01, WARM),
+        against=alone_of("group", 0.01, BETA),
         sign=-1,
         confirmatory=True,
     ),
@@ -359,8 +386,8 @@ CLAIMS = (
         "weight",
         "A bonus of 0.01 made small by its weight moves the policy less than one that is small.",
         moved,
-        of=_name("normalise-then-sum by weight", 0.01),
-        against=_name("normalise-then-sum", 0.01),
+        of=name_of("normalise-then-sum by weight", 0.01),
+        against=name_of("normalise-then-sum", 0.01),
         sign=-1,
         confirmatory=True,
     ),
@@ -368,7 +395,7 @@ CLAIMS = (
         "sampled-group",
         "Sampled with group scaling, a bonus of 0.03 moves it further than another seed does.",
         moved,
-        of=_name("group", 0.03, "GRPO, "),
+        of=name_of("group", 0.03, "GRPO, "),
         against=f"{FLOOR}, GRPO, group",
         sign=+1,
     ),
@@ -376,7 +403,7 @@ CLAIMS = (
         "sampled-first",
         "Sampled and normalised first, a bonus of 0.003 moves it further than another seed does.",
         moved,
-        of=_name("normalise-then-sum", 0.003, "GRPO, "),
+        of=name_of("normalise-then-sum", 0.003, "GRPO, "),
         against=f"{FLOOR}, GRPO, normalise-then-sum",
         sign=+1,
     ),
@@ -384,7 +411,7 @@ CLAIMS = (
         "sampled-none",
         "Sampled without scaling, a bonus of 0.03 moves it further than another seed does.",
         moved,
-        of=_name("no scaling", 0.03, "GRPO, "),
+        of=name_of("no scaling", 0.03, "GRPO, "),
         against=f"{FLOOR}, GRPO, no scaling",
         sign=+1,
     ),
@@ -427,9 +454,9 @@ _PILOT = "pilot of three starts, exact gradient, 150 steps: distances from 0.048
 
 
 def _gains() -> list[Forecast]:
-    names = {_name("no scaling", bonus): 0.05 for bonus in EPSILONS}
-    names[_name("no scaling", EPSILONS[0])] = 0.1  # the record rounds probabilities
-    names[f"bonus alone, β = {BETA:g}, {_name('no scaling', 0.001)}"] = 0.05
+    names = {name_of("no scaling", bonus): 0.05 for bonus in EPSILONS}
+    names[name_of("no scaling", EPSILONS[0])] = 0.1  # the record rounds probabilities
+    names[alone_of("no scaling", 0.001, BETA)] = 0.05
     return [
         Forecast(
             f"gain: {name}",
@@ -445,9 +472,9 @@ def _gains() -> list[Forecast]:
 
 
 def _pulls() -> list[Forecast]:
-    names = {_name("no scaling", bonus): 0.1 for bonus in (0.003, 0.01, 0.03)}
-    names |= {_name(e, bonus): 0.15 for e in ("group", "batch") for bonus in (0.001, 0.003)}
-    names[_name("group", 0.001, "longer, ")] = 0.15
+    names = {name_of("no scaling", bonus): 0.1 for bonus in (0.003, 0.01, 0.03)}
+    names |= {name_of(e, bonus): 0.15 for e in ("group", "batch") for bonus in (0.001, 0.003)}
+    names[name_of("group", 0.001, "longer, ")] = 0.15
     return [
         Forecast(f"pull: {name}", "log-odds / (ε / temperature)", pull, name, lambda: 1.0, m, _FACT)
         for name, m in names.items()
@@ -456,12 +483,12 @@ def _pulls() -> list[Forecast]:
 
 def _shares() -> list[Forecast]:
     alone = [name for name in STUDY.conditions if name.startswith("bonus alone")]
-    names = {_name(e, bonus): 0.1 for e in ("group", "batch") for bonus in (0.01, 0.03)}
-    names |= {_name("normalise-then-sum", bonus): 0.05 for bonus in EPSILONS}
+    names = {name_of(e, bonus): 0.1 for e in ("group", "batch") for bonus in (0.01, 0.03)}
+    names |= {name_of("normalise-then-sum", bonus): 0.05 for bonus in EPSILONS}
     names |= {name: 0.05 for name in alone if "group" in name}
     names |= {
-        _name("group", 0.03, "GRPO, "): 0.1,
-        _name("normalise-then-sum", 0.003, "GRPO, "): 0.1,
+        name_of("group", 0.03, "GRPO, "): 0.1,
+        name_of("normalise-then-sum", 0.003, "GRPO, "): 0.1,
     }
     return [
         Forecast(
@@ -482,11 +509,11 @@ FORECASTS = (
     *_pulls(),
     *_shares(),
     Forecast(
-        f"gain: {_name('group', 0.001)}",
+        f"gain: {name_of('group', 0.001)}",
         "distance / guarantee",
         gain,
-        _name("group", 0.001),
-        lambda: 0.049 / guarantee(_name("group", 0.001)),
+        name_of("group", 0.001),
+        lambda: 0.049 / guarantee(name_of("group", 0.001)),
         8.0,
         _PILOT,
     ),

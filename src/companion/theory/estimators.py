@@ -13,9 +13,10 @@ from scipy.special import softmax
 
 from companion.theory._checks import distributions, positive, real_array
 
-Scaling = Literal["none", "group", "batch", "each"]
-"""Divide the sum of rewards by nothing, by its deviation within a prompt, by that over all prompts;
-or each reward by its own within a prompt, and their sum by its deviation over all prompts."""
+Scaling = Literal["none", "group", "batch", "each", "decoupled"]
+"""Divide the sum of rewards by nothing (``none``), by its deviation within a prompt (``group``), by
+that over all prompts (``batch``); or each reward by its own within a prompt (``each``), and then
+their sum by its deviation over all prompts (``decoupled``)."""
 
 _RATE, _STEPS, _CHECK = 0.02, 100_000, 100
 _ERROR = 1e-9
@@ -41,10 +42,10 @@ def advantages(
     pi = np.asarray(policy, dtype=float)
     parts = np.asarray(rewards, dtype=float)
     shares = np.asarray(weights, dtype=float)[:, None, None]
-    if scaling == "each":
+    if scaling in ("each", "decoupled"):
         total = (shares * parts / (_spread(pi, parts) + guard)).sum(axis=0)
         total = total - (pi * total).sum(axis=-1, keepdims=True)
-        return total / (_spread_of_all(pi, total) + guard)
+        return total if scaling == "each" else total / (_spread_of_all(pi, total) + guard)
     total = (shares * parts).sum(axis=0)
     if scaling == "group":
         return total / (_spread(pi, total) + guard)
