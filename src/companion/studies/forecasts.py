@@ -13,6 +13,7 @@ import pandas as pd
 
 from companion.data import data_path
 from companion.errors import CompanionError
+from companion.studies.claims import Claim, Verdict, judge
 from companion.studies.registry import find, module_of, modules
 from companion.studies.statistics import Interval, mean_interval
 from companion.studies.store import Runs, load, study_folder
@@ -142,6 +143,19 @@ def outcomes() -> list[Outcome]:
                 tables[key] = forecast.measure(runs[study])
             measured = _mean(forecast, tables[key])
         found.append(Outcome(**{str(k): v for k, v in row.items()}, measured=measured))
+    return found
+
+
+def confirmatory() -> list[tuple[str, Claim, Verdict | None]]:
+    """Every claim declared before its runs: study, claim, and its verdict if there is a record.
+
+    In the order of chapters.
+    """
+    found: list[tuple[str, Claim, Verdict | None]] = []
+    for name, module in modules().items():
+        claims = [claim for claim in getattr(module, "CLAIMS", ()) if claim.confirmatory]
+        verdicts = {v.claim.id: v for v in judge(name)} if claims and _recorded(name) else {}
+        found += [(name, claim, verdicts.get(claim.id)) for claim in claims]
     return found
 
 

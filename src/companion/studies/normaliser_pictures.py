@@ -78,7 +78,7 @@ def observatory(bonus: float = 0.001) -> pd.DataFrame:
                 if free
                 else BETA * _divisor(reference, bonus, estimator.scaling),
                 f"gain at ε = {bonus:g}": gains[0],
-                "gain as ε → 0": gains[1],
+                f"gain at ε = {_TINY:g}": gains[1],
                 f"rest points, β = {BETA:g}": str(counts[0]),
                 f"rest points, β = {WARM:g}": str(counts[1]),
             }
