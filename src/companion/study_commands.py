@@ -57,6 +57,17 @@ def run_study(
         raise CompanionError("; ".join(map(str, problems)))
 
 
+@app.command("forecast")
+def forecast(
+    name: Name,
+    file: Annotated[Path, typer.Option(help="Table of forecasts.")] = Path("data/claims.csv"),
+) -> None:
+    """Write down what a study expects to measure; refused once it has been run."""
+    from companion.studies.forecasts import write
+
+    print(f"study {name}: {write(name, file)} forecasts in {file}; commit them before the runs")
+
+
 @app.command("show")
 def show(name: Name) -> None:
     """Print a study's conditions with their runs, and its claims with the verdicts."""

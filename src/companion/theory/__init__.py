@@ -7,6 +7,7 @@ from companion.theory.bellman import (
     soft_optimal_q,
 )
 from companion.theory.breakpoints import PolicyBreakpoints, policy_breakpoints
+from companion.theory.estimators import Scaling, advantages, settle
 from companion.theory.geometry import deterministic_policies, occupancy
 from companion.theory.mdp import FiniteMDP, effective_reward
 from companion.theory.mixing import mixing_coefficient
@@ -25,8 +26,10 @@ from companion.theory.token_tree import TokenTree
 __all__ = [
     "FiniteMDP",
     "PolicyBreakpoints",
+    "Scaling",
     "StabilityRadius",
     "TokenTree",
+    "advantages",
     "collapse_threshold",
     "deterministic_policies",
     "effective_reward",
@@ -38,6 +41,7 @@ __all__ = [
     "optimal_actions",
     "optimal_q",
     "policy_breakpoints",
+    "settle",
     "shaping_norm",
     "soft_optimal_q",
     "softmax_policy",

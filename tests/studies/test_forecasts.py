@@ -1,0 +1,90 @@
+"""Forecasts: as declared, as committed, and what becomes of them."""
+
+import pandas as pd
+import pytest
+
+from companion.errors import CompanionError
+from companion.studies import forecasts, normaliser
+from companion.studies.forecasts import COLUMNS, Forecast, committed, declared, outcomes, write
+from companion.studies.statistics import Interval
+
+NAMES = forecasts.with_forecasts()
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_what_is_committed_is_what_follows_from_theory_today(name):
+    file = committed()
+    written = file[file.study == name].reset_index(drop=True)
+    again = declared(name)
+    pd.testing.assert_frame_equal(
+        written.drop(columns="predicted"), again.drop(columns="predicted")
+    )
+    assert written.predicted.to_numpy() == pytest.approx(again.predicted.to_numpy(), abs=2e-6)
+
+
+def test_the_file_holds_the_forecasts_of_every_study_that_makes_some():
+    assert tuple(committed().columns) == COLUMNS
+    assert set(committed().study) == set(NAMES)
+    assert not committed().duplicated(["study", "claim"]).any()
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_forecasts_are_about_conditions_of_their_study(name):
+    conditions = forecasts.find(name).conditions
+    assert {forecast.of for forecast in forecasts.forecasts_of(name)} <= set(conditions)
+
+
+def outcome(measured):
+    return forecasts.Outcome("a", 11, "normaliser", "share", 0.5, 0.1, "theory", measured)
+
+
+@pytest.mark.parametrize(
+    ("measured", "verdict"), [(0.41, "hit"), (0.59, "hit"), (0.39, "miss"), (0.61, "miss")]
+)
+def test_a_forecast_hits_within_its_margin(measured, verdict):
+    assert outcome(Interval(measured, 0, 1, 10, "t")).verdict == verdict
+
+
+def test_what_has_not_been_run_is_said_to_be_open():
+    assert outcome(None).verdict == "not yet measured"
+
+
+def test_every_committed_forecast_has_an_outcome():
+    assert [o.claim for o in outcomes()] == committed().claim.tolist()
+
+
+def test_forecasts_of_a_study_that_was_run_stand(monkeypatch, tmp_path):
+    monkeypatch.setattr(forecasts, "_recorded", lambda study: True)
+    with pytest.raises(CompanionError, match=r"^study normaliser: it has been run, its forecasts"):
+        write("normaliser", tmp_path / "claims.csv")
+    assert not (tmp_path / "claims.csv").exists()
+
+
+def test_writing_again_replaces_a_studys_own_rows_alone(monkeypatch, tmp_path):
+    monkeypatch.setattr(forecasts, "_recorded", lambda study: False)
+    monkeypatch.setattr(normaliser, "FORECASTS", normaliser.FORECASTS[6:8])
+    file = tmp_path / "claims.csv"
+    other = dict.fromkeys(COLUMNS, 1) | {"study": "other", "claim": "theirs", "chapter": 12}
+    pd.DataFrame([other, other | {"study": "normaliser"}]).to_csv(file, index=False)
+    assert write("normaliser", file) == 2
+    written = pd.read_csv(file)
+    assert written.study.tolist() == ["normaliser", "normaliser", "other"]
+    assert written.claim.tolist()[-1] == "theirs"
+
+
+def test_two_forecasts_of_one_name(monkeypatch):
+    twice = (normaliser.FORECASTS[0],) * 2
+    monkeypatch.setattr(normaliser, "FORECASTS", twice)
+    with pytest.raises(CompanionError, match="two forecasts are called 'gain: no scaling"):
+        forecasts.forecasts_of("normaliser")
+
+
+def test_a_forecast_has_a_margin():
+    with pytest.raises(CompanionError, match="margin must be > 0, is 0"):
+        Forecast("a", "share", normaliser.share, "x", lambda: 1.0, 0.0, "theory")
+
+
+def test_a_forecast_without_runs_is_named():
+    table = pd.DataFrame({"condition": ["other"], "start": [0], "repeat": [0], "value": [1.0]})
+    with pytest.raises(CompanionError, match=r"^forecast gain: .*: no runs of 'no scaling"):
+        forecasts._mean(normaliser.FORECASTS[0], table)
