@@ -8,7 +8,7 @@ from pretrained import save_byte_model
 from companion.errors import CompanionError
 from companion.rlhf import Experiment
 from companion.rlhf.rewards import Rewards
-from companion.rlhf.sweeps import run
+from companion.rlhf.running import run
 from companion.rlhf.together import run_together
 
 SIZES = {
