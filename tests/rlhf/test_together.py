@@ -3,7 +3,7 @@
 import pandas as pd
 import pytest
 import torch
-from pretrained import save_byte_model
+from tiny_models import chat_folder
 
 from companion.errors import CompanionError
 from companion.rlhf import Experiment
@@ -28,7 +28,7 @@ SIZES = {
 
 @pytest.fixture(scope="module")
 def model(tmp_path_factory):
-    return str(save_byte_model(tmp_path_factory.mktemp("bytes")))
+    return str(chat_folder(tmp_path_factory.mktemp("bytes")))
 
 
 def asked(model, **fields):
