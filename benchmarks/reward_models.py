@@ -25,8 +25,8 @@ from transformers.utils import logging
 
 from companion.rlhf import get_task
 from companion.rlhf.experiment import RewardModel
+from companion.rlhf.preparations import prepare_reward_model
 from companion.rlhf.reward_models import LearnedReward
-from companion.rlhf.sweeps import prepare_reward_model
 from companion.studies import find, write_tables
 
 FOLDER = Path(__file__).parents[1] / "data" / "studies" / "sophistry"

@@ -28,9 +28,11 @@ from transformers import AutoModelForCausalLM, PreTrainedTokenizerFast, set_seed
 from trl import GRPOConfig, GRPOTrainer
 
 from companion.rlhf import Experiment, get_task, sweep
-from companion.rlhf.policies import encode, load, quiet
+from companion.rlhf.policies import load
+from companion.rlhf.preparations import prepare_start
+from companion.rlhf.quiet import quiet
 from companion.rlhf.scoring import Scorer
-from companion.rlhf.sweeps import prepare_start
+from companion.rlhf.tokens import encode
 from companion.rlhf.training import train
 
 REPEATS = 9

@@ -35,10 +35,12 @@ from trl import GRPOConfig, GRPOTrainer
 from companion.rlhf import Experiment, get_task
 from companion.rlhf.hardware import autocast, pick_hardware
 from companion.rlhf.monitor import Monitor
-from companion.rlhf.policies import load, prompt_tokens, quiet
+from companion.rlhf.policies import load
 from companion.rlhf.policy_gradient import train_by_policy_gradient
+from companion.rlhf.preparations import prepare_start
+from companion.rlhf.quiet import quiet
 from companion.rlhf.rewards import Rewards
-from companion.rlhf.sweeps import prepare_start
+from companion.rlhf.tokens import prompt_tokens
 
 RECORD = Path(__file__).parent / "records" / "small_speed.json"
 QUESTION: dict[str, Any] = {

@@ -12,7 +12,8 @@ from transformers import (
     PreTrainedTokenizerFast,
 )
 
-from companion.rlhf.policies import new_policy, word_tokenizer
+from companion.rlhf.policies import new_policy
+from companion.rlhf.tokens import word_tokenizer
 
 MARKS = ("<|im_start|>", "<|im_end|>")
 _LINES = (

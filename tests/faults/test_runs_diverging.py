@@ -18,16 +18,17 @@ from companion.rlhf import (
     run,
     start_distance,
 )
-from companion.rlhf.distances import distribution_distance, total_variation
+from companion.rlhf.distances import distribution_distance, variation_bracket
 from companion.rlhf.estimates import (
     empirical_bernstein,
     estimated_distance,
     mixture_distance,
     step_distance,
 )
-from companion.rlhf.policies import new_policy, word_tokenizer
+from companion.rlhf.policies import new_policy
+from companion.rlhf.preparations import prepare_reward_model, prepare_start
 from companion.rlhf.rewards import Rewards
-from companion.rlhf.sweeps import prepare_reward_model, prepare_start
+from companion.rlhf.tokens import word_tokenizer
 from companion.studies.recording import RunsDiverged, import_records
 from companion.studies.store import recorded_ids
 from companion.studies.study import Study
@@ -183,7 +184,7 @@ def test_distances_and_estimates_refuse_what_is_no_number():
     sound, broken = np.array([0.5, 0.5]), np.array([0.5, NAN])
     for pair in ((sound, broken), (broken, sound), (broken, broken)):
         with pytest.raises(ValueError, match="finite"):
-            total_variation(*pair)
+            variation_bracket(*pair)
     table = pd.DataFrame({"prompt": "p", "completion": ["a", "b"], "logprob": np.log(sound)})
     with pytest.raises(ValueError, match="finite"):
         distribution_distance(table, table.assign(logprob=[NAN, -1.0]))

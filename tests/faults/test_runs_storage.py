@@ -11,11 +11,12 @@ import threading
 import pytest
 from small_runs import small
 
-from companion.rlhf import records, run, sweep
+from companion.rlhf import provenance, run, sweep
 from companion.rlhf.experiment import RewardModel
+from companion.rlhf.folders import CHECKSUMS, CorruptRecord
 from companion.rlhf.monitor import Monitor
-from companion.rlhf.records import CHECKSUMS, CorruptRecord, read_record
-from companion.rlhf.sweeps import prepare_reward_model, prepare_start
+from companion.rlhf.preparations import prepare_reward_model, prepare_start
+from companion.rlhf.records import read_record
 
 
 def flip_a_bit(file):
@@ -231,7 +232,7 @@ def checkout(tmp_path, monkeypatch):
     package = tmp_path / "ours" / "src" / "companion"
     package.mkdir(parents=True)
     (package / "a.py").write_text("1\n")
-    monkeypatch.setattr(records, "_PACKAGE", package)
+    monkeypatch.setattr(provenance, "_PACKAGE", package)
     return tmp_path / "ours"
 
 
@@ -252,12 +253,12 @@ def commit_all(folder):
 
 def test_a_changed_tree_is_not_recorded_as_its_commit(checkout):
     head = commit_all(checkout)
-    assert records._commit() == head
+    assert provenance._commit() == head
     (checkout / "src" / "companion" / "a.py").write_text("2\n")
-    assert records._commit() == f"{head}-dirty"
+    assert provenance._commit() == f"{head}-dirty"
     git(checkout, "checkout", "-q", ".")
     (checkout / "src" / "companion" / "b.py").write_text("new\n")
-    assert records._commit() == f"{head}-dirty"
+    assert provenance._commit() == f"{head}-dirty"
 
 
 def test_the_commit_is_that_of_our_own_repository(checkout, tmp_path, monkeypatch):
@@ -267,12 +268,12 @@ def test_the_commit_is_that_of_our_own_repository(checkout, tmp_path, monkeypatc
     head = commit_all(checkout)
     assert head != theirs
     monkeypatch.setenv("GIT_DIR", str(tmp_path / "theirs" / ".git"))
-    assert records._commit() == head
+    assert provenance._commit() == head
 
 
 def test_a_package_installed_into_another_checkout_has_no_commit(checkout):
     commit_all(checkout.parent)
-    assert records._commit() is None
+    assert provenance._commit() is None
 
 
 @pytest.mark.skipif(os.getuid() != 0, reason="only root can give a file away")
@@ -280,7 +281,7 @@ def test_a_checkout_of_another_user_has_its_commit(checkout):
     head = commit_all(checkout)
     for path in (checkout, *checkout.rglob("*")):
         os.chown(path, 12345, 12345)
-    assert records._commit() == head
+    assert provenance._commit() == head
 
 
 @pytest.mark.skipif(os.getuid() != 0, reason="the lock is made unreadable for another user")

@@ -17,7 +17,8 @@ from companion.errors import CompanionError
 from companion.rlhf import read_record, sweep
 from companion.rlhf.commands import run_grid
 from companion.rlhf.records import Record
-from companion.rlhf.sweeps import SweepFailed, _Processes
+from companion.rlhf.sweeps import SweepFailed
+from companion.rlhf.workers import Workers
 
 
 def sound(seed):
@@ -97,7 +98,7 @@ def refuse(folder, name):
 def test_a_killed_worker_costs_its_own_task_alone(tmp_path):
     kinds = [note, die, note, fail, note, refuse, note, die, note]
     tasks = [partial(kind, tmp_path, str(i)) for i, kind in enumerate(kinds)]
-    with closing(_Processes(2, progress=False)) as processes:
+    with closing(Workers(2, progress=False)) as processes:
         reasons = processes(tasks, "task")
         assert processes(tasks[:1] * 2, "task") == ["", ""]
     assert sorted(p.name for p in tmp_path.iterdir()) == [str(i) for i in range(len(kinds))]
@@ -133,8 +134,8 @@ SWEEP = """
 import sys, time
 from functools import partial
 from contextlib import closing
-from companion.rlhf.sweeps import _Processes
-with closing(_Processes(2, False)) as processes:
+from companion.rlhf.workers import Workers
+with closing(Workers(2, False)) as processes:
     processes([partial(time.sleep, 300)] * 2, "task")
 """
 

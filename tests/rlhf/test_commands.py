@@ -2,8 +2,8 @@ import re
 
 import pytest
 import yaml
-from pretrained import save_byte_model
 from small_runs import SIZES, small
+from tiny_models import chat_folder
 from typer.testing import CliRunner
 
 from companion.cli import app
@@ -30,7 +30,7 @@ def test_run_says_what_it_runs_on_and_what_came_out(lab, task):
 def test_of_a_model_that_may_write_anything_the_samples_are_told(tmp_path, samples):
     sizes = {"sft_steps": 1, "sft_batch_size": 2, "steps": 1, "batch_size": 4, "group_size": 2}
     more = {"max_new_tokens": 4, "measured_prompts": 2, "samples": samples}
-    model = save_byte_model(tmp_path / "model")
+    model = chat_folder(tmp_path / "model")
     settings = [f"--set={k}={v}" for k, v in {**sizes, **more, "model": model}.items()]
     root = str(tmp_path / "runs")
     done = CliRunner().invoke(app, ["run", "python", "--tier=small", "--root", root, *settings])

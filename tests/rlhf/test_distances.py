@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from companion.rlhf import kl_optimum, total_variation
+from companion.rlhf import kl_optimum, variation_bracket
 from companion.rlhf.distances import distribution_distance, merged
 
 masses = st.lists(st.floats(0.01, 1), min_size=5, max_size=5)
@@ -14,13 +14,13 @@ masses = st.lists(st.floats(0.01, 1), min_size=5, max_size=5)
 def test_bracket_contains_the_distance_over_everything(p, q):
     p, q = np.array(p) / sum(p), np.array(q) / sum(q)
     full = 0.5 * np.abs(p - q).sum()
-    lower, upper = total_variation(p[:3], q[:3])
+    lower, upper = variation_bracket(p[:3], q[:3])
     assert lower - 1e-12 <= full <= upper + 1e-12
 
 
 def test_both_ends_of_the_bracket_are_attained():
     p, q = np.array([0.5]), np.array([0.3])
-    lower, upper = total_variation(p, q)
+    lower, upper = variation_bracket(p, q)
     assert lower == pytest.approx(0.5 * (0.2 + abs(0.5 - 0.7)))
     assert upper == pytest.approx(0.5 * (0.2 + 0.5 + 0.7))
 

@@ -13,11 +13,13 @@ from companion.errors import CompanionError
 from companion.rlhf import get_task, run
 from companion.rlhf import policy_gradient as ours
 from companion.rlhf.monitor import Diverged, Monitor
-from companion.rlhf.policies import load, prompt_tokens, quiet
+from companion.rlhf.policies import load
 from companion.rlhf.policy_gradient import advantages_of, train_by_policy_gradient
+from companion.rlhf.preparations import prepare_start
+from companion.rlhf.quiet import quiet
 from companion.rlhf.rewards import Rewards
 from companion.rlhf.scoring import Scorer
-from companion.rlhf.sweeps import prepare_start
+from companion.rlhf.tokens import prompt_tokens
 from companion.rlhf.training import expected, sampling_trainer
 
 PAID = {"weak": 1.0, "bonus_hidden": 0.5}

@@ -120,8 +120,8 @@ def test_learned_reward_model_learns_the_bias_of_its_annotators(lab):
     spec = RewardModel(task="alignment", bias={"confidence": 1.5}, pairs=1500, steps=120)
     experiment = align(rewards={"learned": 1.0}, reward_model=spec, trainer="rloo", eval_every=1)
     assert run(experiment, lab).metrics["rewards/learned/mean"].iloc[-1] > 0
+    from companion.rlhf.preparations import prepare_reward_model
     from companion.rlhf.reward_models import LearnedReward
-    from companion.rlhf.sweeps import prepare_reward_model
 
     score = LearnedReward(prepare_reward_model(spec, lab))
     prompts = TASK.prompts["train"]

@@ -3,8 +3,9 @@ import torch
 
 from companion.errors import CompanionError
 from companion.rlhf import get_task, scoring
-from companion.rlhf.policies import encode, load, new_policy, word_tokenizer
+from companion.rlhf.policies import load, new_policy
 from companion.rlhf.scoring import Scorer, prefix_tree
+from companion.rlhf.tokens import encode, word_tokenizer
 
 TASK = get_task("deceptive")
 

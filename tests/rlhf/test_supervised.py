@@ -12,8 +12,9 @@ from tiny_models import chat_folder
 from companion.errors import CompanionError
 from companion.rlhf import Experiment, get_task
 from companion.rlhf.measurement import _spread, measured_prompts, sample_table
-from companion.rlhf.policies import encode, pretrained, prompt_tokens
+from companion.rlhf.policies import pretrained
 from companion.rlhf.supervised import fine_tune
+from companion.rlhf.tokens import encode, prompt_tokens
 
 PAIRS = [("is x 3", "surely yes"), ("is x 4", "perhaps no"), ("is x 3", "I add 3 to x.")]
 

@@ -14,8 +14,9 @@ from small_runs import SIZES, small
 
 from companion.errors import CompanionError
 from companion.rlhf import Experiment, read_record, run, sweep
-from companion.rlhf.policies import new_policy, pretrained, word_tokenizer
-from companion.rlhf.sweeps import _on_ray
+from companion.rlhf.policies import new_policy, pretrained
+from companion.rlhf.tokens import word_tokenizer
+from companion.rlhf.workers import on_ray
 
 GRID = {
     "base": {"task": "deceptive", "trainer": "exact", **SIZES},
@@ -85,7 +86,7 @@ def test_ray_sweep_survives_the_death_of_a_node(tmp_path, monkeypatch):
         def note_the_gpus():
             (tmp_path / "gpus").write_text(str(ray.get_gpu_ids()))
 
-        _on_ray([note_the_gpus], "job", gpus=1, progress=False)
+        on_ray([note_the_gpus], "job", gpus=1, progress=False)
         assert (tmp_path / "gpus").read_text() != "[]"
 
         def kill_half_way():

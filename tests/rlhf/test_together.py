@@ -3,12 +3,12 @@
 import pandas as pd
 import pytest
 import torch
-from pretrained import save_byte_model
+from tiny_models import chat_folder
 
 from companion.errors import CompanionError
 from companion.rlhf import Experiment
 from companion.rlhf.rewards import Rewards
-from companion.rlhf.sweeps import run
+from companion.rlhf.running import run
 from companion.rlhf.together import run_together
 
 SIZES = {
@@ -28,7 +28,7 @@ SIZES = {
 
 @pytest.fixture(scope="module")
 def model(tmp_path_factory):
-    return str(save_byte_model(tmp_path_factory.mktemp("bytes")))
+    return str(chat_folder(tmp_path_factory.mktemp("bytes")))
 
 
 def asked(model, **fields):

@@ -15,10 +15,11 @@ from companion.rlhf import (
     sweep,
 )
 from companion.rlhf.distances import distribution_distance
-from companion.rlhf.policies import load, quiet
-from companion.rlhf.records import CorruptRecord
+from companion.rlhf.folders import CorruptRecord
+from companion.rlhf.policies import load
+from companion.rlhf.preparations import prepare_start
+from companion.rlhf.quiet import quiet
 from companion.rlhf.rewards import Rewards
-from companion.rlhf.sweeps import prepare_start
 from companion.rlhf.training import exact_kl, sampling_trainer, scaled_reward
 
 TASK = get_task("deceptive")

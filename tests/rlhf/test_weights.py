@@ -23,9 +23,10 @@ from transformers import (
 from companion.errors import CompanionError
 from companion.rlhf import weights
 from companion.rlhf.experiment import RewardModel
-from companion.rlhf.policies import decode, encode, load, pretrained, prompt_tokens
+from companion.rlhf.policies import load, pretrained
 from companion.rlhf.reward_models import train_reward_model
 from companion.rlhf.tiers import SMOLLM2
+from companion.rlhf.tokens import decode, encode, prompt_tokens
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ import pytest
 from tiny_models import chat_folder
 
 from companion.errors import CompanionError
-from companion.rlhf import sweeps
+from companion.rlhf import running
 from companion.studies import bundle, find, load, pairs, tables
 from companion.studies.pairs import COLUMNS, SPLITS, collect, partners, run_start
 from companion.studies.registry import modules
@@ -78,7 +78,7 @@ class Works:
 def works(monkeypatch):
     def install(study):
         made = Works(study)
-        monkeypatch.setattr(sweeps, "run", made.run)
+        monkeypatch.setattr(running, "run", made.run)
         monkeypatch.setattr(pairs, "distance", made.distance)
         return made
 
@@ -175,7 +175,7 @@ def test_weights_go_as_soon_as_no_distance_needs_them(tmp_path, works, monkeypat
         kept.append({did.names[p.name].condition for p in on_shelf(tmp_path)})
         return run(experiment, *how, **more)
 
-    monkeypatch.setattr(sweeps, "run", watched)
+    monkeypatch.setattr(running, "run", watched)
     run_start(PLAN, 0, tmp_path, quiet)
     # before: start, one, one's repeat, two, alone, three
     assert kept == [set(), {"start"}, {"one"}, {"one"}, {"one"}, {"one"}]
@@ -256,7 +256,7 @@ def test_records_hold_samples_and_distances_have_intervals(real):
     assert (table["value"] <= table["high"]).all()
     assert (table["samples"] == 2 * 64).all()
     assert (table["listed_low"] <= table["listed_high"]).all()
-    record = sweeps.run(study.experiment("one", 0), root)
+    record = running.run(study.experiment("one", 0), root)
     assert record.samples.groupby(["split", "prompt"])["count"].sum().eq(4).all()
     assert record.provenance["weights"]["source"] == "folder model"
     assert not (record.path / "policy").exists()
@@ -268,7 +268,7 @@ def test_weights_left_by_a_run_that_was_killed_are_replaced(real, tmp_path):
     stale = tmp_path / "shelf" / experiment.id
     stale.mkdir(parents=True)
     (stale / "model.safetensors").write_text("stale")
-    sweeps.run(experiment, tmp_path, shelf=tmp_path / "shelf")
+    running.run(experiment, tmp_path, shelf=tmp_path / "shelf")
     assert (stale / "model.safetensors").stat().st_size > 1000
     assert not (stale / "policy").exists()
 
@@ -278,7 +278,7 @@ def test_samples_come_back_from_the_tables(real, tmp_path):
     assert collect(study, root, tmp_path / "real") == 8
     runs = load(study, folder=tmp_path / "real")
     for key, run in runs.items():
-        record = sweeps.run(study.experiment(*key), root)
+        record = running.run(study.experiment(*key), root)
         order = ["split", "prompt", "completion"]
         one, other = (r.samples.sort_values(order, ignore_index=True) for r in (record, run))
         pd.testing.assert_frame_equal(one, other[one.columns], check_dtype=False)

@@ -1,6 +1,6 @@
 """What the build takes from Sphinx and its extensions beyond what they promise, in one place.
 
-``tests/publish/test_publish_compat.py`` holds each piece against the pinned versions and says what is gone.
+``tests/publish/test_publish_compat.py`` holds each against the pinned versions.
 """
 
 from typing import Any

@@ -1,4 +1,7 @@
-"""What results take from SymPy beyond what it promises; tests/results/test_results_compat.py holds it."""
+"""What results take from SymPy beyond what it promises.
+
+``tests/results/test_results_compat.py`` holds it against the pinned version.
+"""
 
 import sympy
 from sympy.printing.latex import LatexPrinter

@@ -3,6 +3,7 @@
 import importlib
 import time
 from collections.abc import Callable, Sequence
+from graphlib import CycleError, TopologicalSorter
 from types import ModuleType
 from typing import Any
 
@@ -112,12 +113,10 @@ def _refuse_bad_edges(uses: dict[str, Sequence[str]]) -> None:
         for other in used:
             if other not in uses:
                 raise ValueError(f"{name}: uses {other!r}, which is no result")
-    done: set[str] = set()
-    while len(done) < len(uses):
-        ready = {name for name in uses if name not in done and done.issuperset(uses[name])}
-        if not ready:
-            raise ValueError(f"circular: {', '.join(sorted(set(uses) - done))}")
-        done |= ready
+    try:
+        TopologicalSorter(uses).prepare()
+    except CycleError as error:
+        raise ValueError(f"circular: {', '.join(error.args[1])}") from None
 
 
 def counterexamples(module: ModuleType) -> tuple[Counterexample | str, ...]:

@@ -28,10 +28,11 @@ held-out evaluations. ``Experiment(routes=..., gate_rate=...)`` routes rewards b
 on a laptop, a small GPU, a large one and a cluster.
 """
 
-from companion.rlhf.distances import Distance, kl_optimum, total_variation
+from companion.rlhf.distances import Distance, kl_optimum, variation_bracket
 from companion.rlhf.experiment import Experiment, RewardModel
 from companion.rlhf.records import Record, policy_distance, read_record, start_distance
-from companion.rlhf.sweeps import run, sweep
+from companion.rlhf.running import run
+from companion.rlhf.sweeps import sweep
 from companion.rlhf.tasks import TASKS, get_task
 from companion.rlhf.tiers import TIERS
 
@@ -49,5 +50,5 @@ __all__ = [
     "run",
     "start_distance",
     "sweep",
-    "total_variation",
+    "variation_bracket",
 ]

@@ -12,7 +12,8 @@ from companion.rlhf.experiment import Experiment
 from companion.rlhf.hardware import Hardware, pick_hardware
 from companion.rlhf.measurement import measured_prompts
 from companion.rlhf.records import Record, start_distance
-from companion.rlhf.sweeps import SweepFailed, run, sweep
+from companion.rlhf.running import run
+from companion.rlhf.sweeps import SweepFailed, sweep
 from companion.rlhf.tiers import SMOLLM2
 from companion.strict_yaml import read_yaml
 

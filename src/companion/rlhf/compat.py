@@ -1,6 +1,6 @@
 """What the laboratory takes from other libraries beyond what they promise, all in one place.
 
-``tests/rlhf/test_rlhf_compat.py`` holds each piece against the pinned versions and says what is gone.
+``tests/rlhf/test_rlhf_compat.py`` holds each against the pinned versions.
 """
 
 import contextlib

@@ -28,8 +28,8 @@ class Distance:
     per_prompt: pd.DataFrame
 
 
-def total_variation(p: np.ndarray, q: np.ndarray) -> tuple[float, float]:
-    """Bracket of the distance between two sub-distributions over the same completions.
+def variation_bracket(p: np.ndarray, q: np.ndarray) -> tuple[float, float]:
+    """Bracket of the total variation between two sub-distributions over the same completions.
 
     Args:
         p, q: (completions,) probabilities; what is missing to 1 lies elsewhere.
@@ -61,7 +61,10 @@ def distribution_distance(
         raise ValueError("a, b: not about the same prompts and completions")
     left, right = both.columns[-2:]
     rows = [
-        (prompt, *total_variation(np.exp(group[left].to_numpy()), np.exp(group[right].to_numpy())))
+        (
+            prompt,
+            *variation_bracket(np.exp(group[left].to_numpy()), np.exp(group[right].to_numpy())),
+        )
         for prompt, group in both.groupby("prompt", sort=False)
     ]
     table = pd.DataFrame(rows, columns=["prompt", "lower", "upper"])

@@ -17,12 +17,14 @@ from companion.errors import CompanionError
 from companion.rlhf.experiment import Experiment
 from companion.rlhf.hardware import pick_hardware
 from companion.rlhf.measurement import measured_prompts
-from companion.rlhf.policies import load, prompt_tokens, quiet
+from companion.rlhf.policies import load
+from companion.rlhf.quiet import quiet
 from companion.rlhf.records import Record
 from companion.rlhf.sampling import Sampler
 from companion.rlhf.scoring import Scorer
-from companion.rlhf.sft import check_weights
 from companion.rlhf.tasks import get_task
+from companion.rlhf.tokens import prompt_tokens
+from companion.rlhf.trainers import check_weights
 
 _ROWS = 256  # completions drawn and scored at a time
 

@@ -7,10 +7,10 @@ import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerBase, set_seed
 
 from companion.rlhf.experiment import Experiment
-from companion.rlhf.policies import decode, prompt_tokens
 from companion.rlhf.sampling import Sampler
 from companion.rlhf.scoring import Scorer, slow_bar
 from companion.rlhf.tasks import SPLITS, get_task
+from companion.rlhf.tokens import decode, prompt_tokens
 
 _SEED = 2**20  # apart from the seeds of training
 _ROWS = 64  # completions drawn at a time

@@ -13,9 +13,10 @@ from tqdm.auto import tqdm
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from companion.rlhf.experiment import Experiment
+from companion.rlhf.ranks import rank
 from companion.rlhf.scoring import Scorer, slow_bar
-from companion.rlhf.sft import finite
 from companion.rlhf.tasks import get_task
+from companion.rlhf.trainers import finite
 
 _SHARDED = ("ACCELERATE_USE_DEEPSPEED", "ACCELERATE_USE_FSDP")  # no process holds the policy
 
@@ -40,7 +41,7 @@ class Monitor:
         self._path = path
         self._bar = bar
         self.step = 0
-        self._main = int(os.environ.get("RANK", "0")) == 0
+        self._main = rank() == 0
         self._sharded = any(os.environ.get(name) == "true" for name in _SHARDED)
         self._exact = experiment.model is None and not self._sharded
         self._began = time.monotonic()

@@ -17,11 +17,11 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from companion.rlhf.experiment import Experiment
 from companion.rlhf.monitor import Diverged, Monitor
 from companion.rlhf.optimizers import descend, optimizer_of
-from companion.rlhf.policies import decode, prompt_tokens
 from companion.rlhf.rewards import Rewards
 from companion.rlhf.sampling import Sampler, Tokens
 from companion.rlhf.scoring import Scorer
 from companion.rlhf.tasks import get_task
+from companion.rlhf.tokens import decode, prompt_tokens
 
 STD_FLOOR = 1e-4  # what trl adds to the standard deviation it divides by
 

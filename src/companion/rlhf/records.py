@@ -5,17 +5,10 @@ A folder holds ``experiment.json``, ``metrics.jsonl``, ``distribution.parquet`` 
 its final name. No weights, unless the experiment asks to keep them (``policy/``).
 """
 
-import hashlib
 import json
-import os
-import platform
-import subprocess
-import time
 from abc import ABC, abstractmethod
-from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import cache, cached_property, lru_cache
-from importlib.metadata import version
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -25,17 +18,11 @@ import pandas as pd
 from companion.errors import CompanionError
 from companion.rlhf.distances import Distance, distribution_distance
 from companion.rlhf.experiment import Experiment
+from companion.rlhf.folders import CorruptRecord, check_files
 from companion.rlhf.tasks import Task, get_task
 
-CHECKSUMS = "checksums.json"
 SAMPLED = ("split", "prompt", "completion", "label", "count")
-_PACKAGE = Path(__file__).parents[1]
 _FILES = ("experiment.json", "metrics.jsonl", "distribution.parquet", "provenance.json")
-_LIBRARIES = ("torch", "transformers", "trl", "numpy")
-
-
-class CorruptRecord(CompanionError):
-    """A record whose files are not those it was closed with."""
 
 
 class Run(ABC):
@@ -241,116 +228,3 @@ def read_record(path: Path) -> Record:
     if path.name != found:
         raise CorruptRecord(f"{path}: holds the record of another run, {found}")
     return record
-
-
-def check_files(folder: Path, needed: Iterable[str]) -> None:
-    """Compare a folder's files with their checksums.
-
-    Args:
-        folder: closed by ``close_record`` or ``write_checksums``.
-        needed: names that have to be among those listed.
-
-    Raises:
-        CorruptRecord: if a file is missing, changed, or was never listed.
-    """
-    try:
-        listed = dict(json.loads((folder / CHECKSUMS).read_text()))
-    except (OSError, ValueError, TypeError):
-        raise CorruptRecord(f"{folder}: no readable {CHECKSUMS}") from None
-    for name in needed:
-        if name not in listed:
-            raise CorruptRecord(f"{folder}: {CHECKSUMS} does not list {name}")
-    for name, digest in listed.items():
-        file = folder / name
-        if not file.is_file() or _sha256(file) != digest:
-            raise CorruptRecord(f"{file}: missing or changed since it was written")
-
-
-def write_checksums(folder: Path) -> None:
-    """List all files of a folder with their checksums; written last, and whole or not at all."""
-    files = sorted(p for p in folder.rglob("*") if p.is_file() and p.name != CHECKSUMS)
-    sums = {p.relative_to(folder).as_posix(): _sha256(p) for p in files}
-    half = folder / f"{CHECKSUMS}.part"
-    half.write_text(json.dumps(sums, indent=1) + "\n")
-    os.replace(half, folder / CHECKSUMS)
-
-
-def close_record(part: Path, final: Path) -> None:
-    """Write the checksums of a finished folder and give it its final name."""
-    write_checksums(part)
-    os.replace(part, final)
-
-
-def set_aside(path: Path) -> Path:
-    """Move what is corrupt out of the way, keeping it; returns where it went."""
-    aside = path.with_name(f"{path.name}.corrupt-{time.time_ns()}")
-    os.replace(path, aside)
-    return aside
-
-
-def write_provenance(path: Path, experiment: Experiment, facts: dict[str, Any]) -> None:
-    """Record where a run comes from; ``facts`` are the run's own (device, seconds, ...)."""
-    origin = {
-        "id": experiment.id,
-        "commit": _commit(),
-        "lock_sha256": _lock(),
-        "source_sha256": source_digest(),
-        "versions": versions(),
-        "python": platform.python_version(),
-        "seed": experiment.seed,
-        "sft_seed": experiment.sft_seed,
-    }
-    path.write_text(json.dumps(origin | facts, indent=1) + "\n")
-
-
-def versions() -> dict[str, str]:
-    """Of the libraries that a run's numbers depend on."""
-    return {name: version(name) for name in _LIBRARIES}
-
-
-@cache
-def source_digest() -> str:
-    """SHA-256 over the laboratory's own source files."""
-    return _digest(sorted((_PACKAGE / "rlhf").rglob("*.py")))
-
-
-def _digest(files: Iterable[Path]) -> str:
-    total = hashlib.sha256()
-    for file in files:
-        total.update(file.name.encode() + b"\0" + file.read_bytes())
-    return total.hexdigest()
-
-
-def _sha256(file: Path) -> str:
-    with file.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
-
-
-def _lock() -> str | None:
-    candidates = (_PACKAGE / "_data" / "constraints.txt", _PACKAGE.parents[1] / "constraints.txt")
-    return next((_sha256(file) for file in candidates if file.is_file()), None)
-
-
-def _commit() -> str | None:
-    """The commit that the package's checkout stands at, marked if files of it differ from that."""
-    if "COMPANION_COMMIT" in os.environ:
-        return os.environ["COMPANION_COMMIT"]
-    root = _PACKAGE.parents[1]
-    if not (root / ".git").exists():
-        return None  # installed, perhaps into somebody else's checkout
-    head = _git(root, "rev-parse", "HEAD")
-    changed = _git(root, "status", "--porcelain", "--", "src", "constraints.txt")
-    return None if head is None or changed is None else head + ("-dirty" if changed else "")
-
-
-def _git(root: Path, *arguments: str) -> str | None:
-    """What git answers about a checkout, whoever owns it and whatever repository is set."""
-    command = ["git", "-c", f"safe.directory={root}", "-C", str(root), *arguments]
-    settings = {k: v for k, v in os.environ.items() if not k.startswith("GIT_")}
-    try:
-        done = subprocess.run(
-            command, capture_output=True, text=True, check=True, timeout=10, env=settings
-        )
-    except (OSError, subprocess.SubprocessError):
-        return None
-    return done.stdout.strip()

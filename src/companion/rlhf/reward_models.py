@@ -16,15 +16,10 @@ from transformers import (
 from trl import RewardConfig, RewardTrainer
 
 from companion.rlhf.experiment import RewardModel
-from companion.rlhf.policies import (
-    encode,
-    policy_config,
-    pretrained,
-    prompt_tokens,
-    word_tokenizer,
-)
-from companion.rlhf.sft import Bar, check_weights, quiet_arguments
+from companion.rlhf.policies import policy_config, pretrained
 from companion.rlhf.tasks import get_task
+from companion.rlhf.tokens import encode, prompt_tokens, word_tokenizer
+from companion.rlhf.trainers import Bar, check_weights, quiet_arguments
 
 
 def train_reward_model(spec: RewardModel, folder: Path, progress: bool = False) -> None:

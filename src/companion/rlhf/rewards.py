@@ -19,7 +19,7 @@ from companion.rlhf.experiment import LEARNED, Experiment, matching_route
 from companion.rlhf.tasks import get_task
 
 GATE = "gate.json"
-Scorer = Callable[[Sequence[str], Sequence[str]], list[float]]
+RewardFunction = Callable[[Sequence[str], Sequence[str]], list[float]]
 
 
 class Rewards:
@@ -30,7 +30,7 @@ class Rewards:
         learned: scores (prompts, completions) by the trained reward model, if one is named.
     """
 
-    def __init__(self, experiment: Experiment, learned: Scorer | None = None) -> None:
+    def __init__(self, experiment: Experiment, learned: RewardFunction | None = None) -> None:
         self._task = get_task(experiment.task)
         self._learned = learned
         self._routes = {k: dict(row) for k, row in (experiment.routes or {}).items()}

@@ -15,7 +15,7 @@ from tqdm.auto import tqdm
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from companion.rlhf.hardware import autocast
-from companion.rlhf.policies import encode, prompt_tokens
+from companion.rlhf.tokens import encode, prompt_tokens
 
 T = TypeVar("T")
 

@@ -1,7 +1,7 @@
 """Runs of a pretrained model from one supervised start, one after the other in this process.
 
 For a page that is built on a laptop: the weights are loaded once and never written, and what a
-policy does is told by samples alone. The training is that of ``sweeps.run``, step by step.
+policy does is told by samples alone. The training is that of ``running.run``, step by step.
 """
 
 import time
@@ -18,9 +18,10 @@ from companion.rlhf.experiment import Experiment
 from companion.rlhf.hardware import pick_hardware
 from companion.rlhf.measurement import sample_table
 from companion.rlhf.monitor import Monitor
-from companion.rlhf.policies import quiet
 from companion.rlhf.policy_gradient import train_by_policy_gradient
-from companion.rlhf.records import Record, write_provenance
+from companion.rlhf.provenance import write_provenance
+from companion.rlhf.quiet import quiet
+from companion.rlhf.records import Record
 from companion.rlhf.rewards import Rewards
 from companion.rlhf.sft import fine_tuned
 from companion.rlhf.tasks import get_task

@@ -1,7 +1,6 @@
 """Reinforcement learning from a supervised start: trl's trainers and the exact gradient."""
 
 import json
-import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -22,24 +21,20 @@ from trl import GRPOConfig, GRPOTrainer, RLOOConfig, RLOOTrainer
 from companion.errors import CompanionError
 from companion.rlhf.compat import replay_orders
 from companion.rlhf.experiment import Experiment
+from companion.rlhf.folders import CHECKSUMS, CorruptRecord, check_files, write_checksums
 from companion.rlhf.hardware import pick_hardware
 from companion.rlhf.monitor import Diverged, Monitor, whole_lines
 from companion.rlhf.optimizers import descend, optimizer_of
-from companion.rlhf.policies import load, prompt_tokens
+from companion.rlhf.policies import load
 from companion.rlhf.policy_gradient import STD_FLOOR, train_by_policy_gradient
-from companion.rlhf.records import (
-    CHECKSUMS,
-    CorruptRecord,
-    check_files,
-    source_digest,
-    versions,
-    write_checksums,
-)
+from companion.rlhf.provenance import source_digest, versions
+from companion.rlhf.ranks import processes
 from companion.rlhf.reward_models import LearnedReward
 from companion.rlhf.rewards import GATE, Rewards
 from companion.rlhf.scoring import Scorer
-from companion.rlhf.sft import finite, per_process, quiet_arguments
 from companion.rlhf.tasks import get_task
+from companion.rlhf.tokens import prompt_tokens
+from companion.rlhf.trainers import finite, per_process, quiet_arguments
 
 
 def train(
@@ -80,7 +75,7 @@ def train(
                 )
                 return None  # trl's trainer has saved it
         except Diverged as diverged:
-            if int(os.environ.get("WORLD_SIZE", "1")) > 1:
+            if processes() > 1:
                 raise CompanionError(f"run {experiment.id}: {diverged}") from None
             _save(policy, tokenizer, folder / "policy")
             return diverged.step

@@ -14,7 +14,8 @@ from pathlib import Path
 import pandas as pd
 
 from companion.rlhf.distances import distribution_distance
-from companion.rlhf.records import CorruptRecord, Record, read_record
+from companion.rlhf.folders import CorruptRecord
+from companion.rlhf.records import Record, read_record
 from companion.studies import tables
 from companion.studies.recording import RunsDiverged, import_records
 from companion.studies.runs import Runs
@@ -63,7 +64,7 @@ def run_start(
     Returns:
         Whether all was done before the time was up.
     """
-    from companion.rlhf.sweeps import run
+    from companion.rlhf.running import run
 
     shelf = root / "shelf" / f"{study.name}-{start}"
     wanted = {

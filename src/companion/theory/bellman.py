@@ -18,9 +18,9 @@ from companion.theory._checks import (
     positive,
     real_array,
 )
-from companion.theory.evaluation import (
+from companion.theory.linear import (
     UNIT_ROUNDOFF,
-    PolicyEvaluator,
+    PolicySolver,
     PolicySystem,
     centred,
     policy_mean,
@@ -214,7 +214,7 @@ def _fixed_point(mdp: FiniteMDP, backup: Backup, tol: float, entropy: float) -> 
     by any constant, as is good for speed and for rounding.
     """
     gamma = mdp.discount
-    evaluate = PolicyEvaluator(mdp, 2 * (1 - gamma) * tol)
+    evaluate = PolicySolver(mdp, 2 * (1 - gamma) * tol)
     values, q = np.zeros(mdp.n_states), mdp.rewards
     reward_size = np.abs(mdp.rewards).max() + entropy
     small = _exactly(mdp)

@@ -18,7 +18,7 @@ from companion.theory._checks import (
     shown,
     to_fraction,
 )
-from companion.theory.evaluation import PolicySystem
+from companion.theory.linear import PolicySystem
 from companion.theory.mdp import FiniteMDP, require_mdp
 from companion.theory.rational import solve_policy
 

@@ -11,7 +11,7 @@ from sympy import QQ
 from sympy.polys.matrices import DomainMatrix
 
 from companion.theory._checks import Array, fractions, indicator, to_fraction
-from companion.theory.evaluation import UNIT_ROUNDOFF, PolicySystem, policy_mean
+from companion.theory.linear import UNIT_ROUNDOFF, PolicySystem, policy_mean
 from companion.theory.mdp import FiniteMDP
 
 # The policies and the corrections of one policy's values after which it is hopeless.

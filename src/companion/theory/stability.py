@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from companion.theory._checks import Array, fractions, indicator, plain, positive
 from companion.theory.bellman import discounted_sums, error_bound, optimal_q
-from companion.theory.evaluation import UNIT_ROUNDOFF
+from companion.theory.linear import UNIT_ROUNDOFF
 from companion.theory.mdp import FiniteMDP, require_mdp
 from companion.theory.token_tree import TokenTree, as_levels
 

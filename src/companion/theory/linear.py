@@ -70,7 +70,7 @@ class PolicySystem:
             better = centred(values + self.solve(centred(rest)))
 
 
-class PolicyEvaluator:
+class PolicySolver:
     """Solves (I − γP_π)x = b well enough for Newton's method, policy after policy.
 
     Sweeps first (modified policy iteration, Puterman and Shin 1978): they suffice where the chain
