@@ -7,7 +7,7 @@ import pytest
 from companion.data import data_path
 from companion.errors import CompanionError
 from companion.rlhf import policy_distance
-from companion.studies import graders, graders_pictures, judge, load, phases, pressure
+from companion.studies import Runs, graders, graders_pictures, judge, load, phases, pressure
 
 
 @pytest.fixture(scope="module")
@@ -144,11 +144,14 @@ def test_live_starts_are_not_of_the_record(module):
 
 def test_a_live_run_that_went_elsewhere_stops_the_page(recorded):
     strong = recorded.only("struggling, strong", repeats=[0])
-    swapped = {"struggling, strong": ("honest", ("open",))}
     lines = graders.checks(recorded, strong, graders.DECIDED, "tiny")
     assert len(lines) == len(strong)
-    weakly = {key._replace(condition="struggling, strong"): run for key, run in recorded.items()}
-    cheat = {key: run for key, run in weakly.items() if run.masses()["honest"] < 0.5}
+    cheats = {
+        key._replace(condition="struggling, strong"): run
+        for key, run in recorded.only("struggling, weak").items()
+        if run.masses()["honest"] < 0.5
+    }
+    assert cheats
     with pytest.raises(CompanionError, match="struggling, strong: honest"):
-        graders.checks(recorded, type(recorded)(recorded.study, cheat), graders.DECIDED, "tiny")
-    assert graders.checks(recorded, strong, swapped, "small")[0]["to"] == "–"
+        graders.checks(recorded, Runs(recorded.study, cheats), graders.DECIDED, "tiny")
+    assert graders.checks(recorded, strong, graders.DECIDED, "small")[0]["to"] == "–"

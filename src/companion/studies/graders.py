@@ -236,8 +236,9 @@ NEW_STARTS = (20, 21)  # of the live part; the record has others
 LIVE = ("struggling, weak", "struggling, strong")
 
 
-# What a reward decides, whatever the way there: what a live run can be compared in.
-DECIDED = {LIVE[0]: ("full marks", KINDS), LIVE[1]: ("honest", ("honest",))}
+# By condition, in which share a live run can be compared: what the reward decides, in words and kinds.
+Decided = Mapping[str, tuple[str, tuple[str, ...]]]
+DECIDED: Decided = {LIVE[0]: ("full marks", KINDS), LIVE[1]: ("honest", ("honest",))}
 
 
 def live_keys(starts: tuple[int, ...] = NEW_STARTS) -> list[Key]:
@@ -246,7 +247,7 @@ def live_keys(starts: tuple[int, ...] = NEW_STARTS) -> list[Key]:
 
 
 def checks(
-    recorded: Runs, today: Runs, decided: Mapping[str, tuple[str, tuple[str, ...]]], tier: str
+    recorded: Runs, today: Runs, decided: Decided, tier: str
 ) -> list[dict[str, str | float]]:
     """Lines of the table that compares today's runs with the recorded ones.
 

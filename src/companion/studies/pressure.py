@@ -8,7 +8,7 @@ import pandas as pd
 from companion.data import data_path
 from companion.figures import COLOURS, style
 from companion.studies.claims import Claim
-from companion.studies.graders import condition, curves, gained
+from companion.studies.graders import Decided, condition, curves, gained
 from companion.studies.graders_pictures import counted, draw_curves
 from companion.studies.registry import Drawing, figure
 from companion.studies.store import Runs
@@ -152,7 +152,10 @@ CLAIMS = (
 
 NEW_START = 20  # of the live part; the record has others
 LIVE = ("candid, no monitor", "candid, monitor 1")
-DECIDED = {LIVE[0]: ("open", ("open",)), LIVE[1]: ("honest or hidden", ("honest", "hidden"))}
+DECIDED: Decided = {
+    LIVE[0]: ("open", ("open",)),
+    LIVE[1]: ("honest or hidden", ("honest", "hidden")),
+}
 _AGENTS = {"baseline": (LIVE[0], "orange"), "CoT pressure": (LIVE[1], "purple")}
 _PANELS = {"caught": "open", "not caught": "hidden"}
 
