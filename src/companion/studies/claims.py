@@ -145,18 +145,6 @@ class Verdict:
         """
         return holds if self.holds else f"That {that} is {self.words}."
 
-    def told(self, holds: str, that: str) -> str:
-        """The sentence of a page, as the verdict has it.
-
-        Args:
-            holds: the whole sentence where the claim holds.
-            that: what is claimed, to follow "That" and be followed by the verdict's words.
-
-        Returns:
-            ``holds``, or "That … is not shown." or "That … is contradicted."
-        """
-        return holds if self.holds else f"That {that} is {self.words}."
-
     @property
     def standing(self) -> str:
         """Confirmatory or exploratory, with the number of starts it rests on."""

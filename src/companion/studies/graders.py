@@ -1,15 +1,16 @@
 """Chapter 5: weak and strong graders, from two supervised starts."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import pandas as pd
 
 from companion.data import data_path
-from companion.rlhf.records import Run
+from companion.rlhf.records import Run, policy_distance
 from companion.studies.claims import Claim
+from companion.studies.statistics import live_check
 from companion.studies.store import Runs
-from companion.studies.study import Study
+from companion.studies.study import Key, Study
 
 KINDS = ("honest", "open", "hidden")
 STARTS = {
@@ -72,6 +73,8 @@ def masses(runs: Runs, split: str = "train", policy: str = "final") -> pd.DataFr
 def gained(*kinds: str, split: str = "train") -> Callable[[Runs], pd.DataFrame]:
     """A measure: how far training raises the share of some behaviours, between -1 and 1.
 
+    Runs whose record keeps no prompts of the split are left out.
+
     Args:
         kinds: labels of the task, whose shares are added.
         split: of its prompts.
@@ -82,9 +85,44 @@ def gained(*kinds: str, split: str = "train") -> Callable[[Runs], pd.DataFrame]:
         return float((after - before)[list(kinds)].sum())
 
     def measure(runs: Runs) -> pd.DataFrame:
-        return runs.tidy(change)
+        kept = {key: run for key, run in runs.items() if split in set(run.distribution["split"])}
+        return Runs(runs.study, kept).tidy(change)
 
     return measure
+
+
+FLOOR = "noise floor"
+
+
+def moved(runs: Runs) -> pd.DataFrame:
+    """Distance between policies of one start: of the weak grader and another, and the noise floor.
+
+    Total variation on the training prompts, repeat 0 under another grader against each
+    repeat under the weak one, a row each; ``noise floor`` is that between repeats under the weak.
+
+    Returns:
+        Tidy; conditions are those compared with the weak grader of the same start, and
+        ``struggling, noise floor`` and ``competent, noise floor``.
+    """
+    rows = []
+    for begun in STARTS:
+        weak = runs.only(f"{begun}, weak")
+        floor = weak.repeated(_apart)
+        rows.append(floor.assign(condition=f"{begun}, {FLOOR}"))
+        others = runs.only(*(f"{begun}, {name}" for name in GRADERS if name != "weak"), repeats=[0])
+        rows.append(
+            pd.DataFrame(
+                other._asdict() | {"value": _apart(run, weak_run)}
+                for other, run in others.items()
+                for key, weak_run in weak.items()
+                if key.start == other.start
+            )
+        )
+    return pd.concat(rows, ignore_index=True)
+
+
+def _apart(a: Run, b: Run) -> float:
+    return policy_distance(a, b).lower
 
 
 def paper_curves() -> pd.DataFrame:
@@ -192,3 +230,57 @@ CLAIMS = (
         confirmatory=True,
     ),
 )
+
+
+NEW_STARTS = (20, 21)  # of the live part; the record has others
+LIVE = ("struggling, weak", "struggling, strong")
+
+
+# By condition, in which share a live run can be compared: what the reward decides, in words and kinds.
+Decided = Mapping[str, tuple[str, tuple[str, ...]]]
+DECIDED: Decided = {LIVE[0]: ("full marks", KINDS), LIVE[1]: ("honest", ("honest",))}
+
+
+def live_keys(starts: tuple[int, ...] = NEW_STARTS) -> list[Key]:
+    """The runs that the chapter trains while it is built."""
+    return [Key(name, start, 0) for name in LIVE for start in starts]
+
+
+def checks(
+    recorded: Runs, today: Runs, decided: Decided, tier: str
+) -> list[dict[str, str | float]]:
+    """Lines of the table that compares today's runs with the recorded ones.
+
+    Args:
+        recorded: of the same study.
+        today: trained just now.
+        decided: by condition, what is compared in words, and the behaviours whose shares are added.
+        tier: of today's runs.
+
+    Raises:
+        CompanionError: if a run ends where the recorded starts do not let one expect it.
+    """
+    known = masses(recorded.only(repeats=[0]))
+    lines = []
+    for key, run in today.items():
+        title, kinds = decided[key.condition]
+        shares = known[known.condition == key.condition][list(kinds)].sum(axis=1)
+        name = f"{key.condition}: {title}, start {key.start}"
+        lines.append(live_check(name, shares, float(run.masses()[list(kinds)].sum()), tier=tier))
+    return lines
+
+
+def curves(runs: Runs) -> pd.DataFrame:
+    """Shares of behaviours over training, on the prompts trained on.
+
+    Returns:
+        A row a measurement: ``condition``, ``start``, ``repeat``, ``done`` (% of training), one
+        column for each of ``honest``, ``open``, ``hidden``, and ``cheating``.
+    """
+    frames = []
+    for key, run in runs.items():
+        frame = pd.DataFrame({kind: run.metrics[f"mass/{kind}"] for kind in KINDS})
+        done = 100 * run.metrics.step / run.experiment.steps
+        frames.append(frame.assign(**key._asdict(), done=done))
+    table = pd.concat(frames, ignore_index=True)
+    return table.assign(cheating=table.open + table.hidden)

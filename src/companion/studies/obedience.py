@@ -19,7 +19,7 @@ from companion.rlhf.records import Run
 from companion.rlhf.tasks.instruction import read_answer, read_prompt
 from companion.studies.claims import Claim
 from companion.studies.store import Runs
-from companion.studies.study import Study
+from companion.studies.study import Key, Study
 
 # Base policies: demonstrations seen (supervised steps, learning rate) and width. The last has seen
 # enough of them to add.
@@ -31,6 +31,7 @@ BASES: dict[str, dict[str, Any]] = {
 }
 ADDER = "longest, width 64"
 DRIFTER = "short, width 64"  # obeying costs it nothing
+NEW_STARTS = (20, 21)  # of the live part; the record has others
 ALONE, HELD, REMEDY, OBEYING = "answers", "answers, held", "answers, a tenth obeying", "obeying"
 PAID: dict[str, dict[str, Any]] = {
     ALONE: {"rewards": {"correct": 1.0}},
@@ -335,3 +336,26 @@ CLAIMS = (
         sign=+1,
     ),
 )
+
+
+def live_keys(starts: tuple[int, ...] = NEW_STARTS) -> list[Key]:
+    """The runs that the page trains while it is built: of a base whose demonstrations are few."""
+    return [Key(name(DRIFTER, paid), start, 0) for paid in (ALONE, REMEDY) for start in starts]
+
+
+def before_and_after(runs: Runs, split: str = "train") -> pd.DataFrame:
+    """Means of correctness, strict and lenient following, at the start and after training.
+
+    Returns:
+        A row a run: ``condition``, ``start``, ``repeat``, and such columns as ``correct before``
+        and ``correct after``.
+    """
+
+    def scores(run: Run) -> dict[str, float]:
+        return {
+            f"{component} {when}": run.expected(component, split, policy)
+            for component in MEASURES
+            for when, policy in (("before", "start"), ("after", "final"))
+        }
+
+    return runs.tidy(scores)

@@ -1,10 +1,13 @@
 """Chapter 5: the same extra reward in two directions, on thoughts and on deeds, exact gradient."""
 
+import matplotlib.pyplot as plt
 import pandas as pd
 
+from companion.figures import COLOURS, style
 from companion.rlhf.records import Run, policy_distance
 from companion.studies.claims import Claim
-from companion.studies.graders import condition, gained, masses
+from companion.studies.graders import KINDS, condition, gained, masses
+from companion.studies.registry import Drawing, figure
 from companion.studies.store import Runs
 from companion.studies.study import Study
 
@@ -120,3 +123,44 @@ CLAIMS = (
         confirmatory=True,
     ),
 )
+
+
+@figure("slacker-phases", rests_on=("prop_3_1",))
+def where_it_ends(recorded: Runs) -> Drawing:
+    """The behaviour that wins under each pair of weights."""
+    table = masses(recorded)
+    shares = table.groupby("condition")[list(KINDS)].mean()
+    colours = dict(zip(KINDS, ("blue", "orange", "purple"), strict=True))
+    with style():
+        fig, ax = plt.subplots(figsize=(8.2, 5.6))
+        for x, thoughts in enumerate(WEIGHTS):
+            for y, deeds in enumerate(WEIGHTS):
+                found = shares.loc[name(thoughts, deeds)]
+                most, share = found.idxmax(), found.max()
+                colour = {"color": COLOURS[colours[most]], "alpha": 0.15 + 0.6 * share, "lw": 0}
+                ax.add_patch(plt.Rectangle((x - 0.47, y - 0.47), 0.94, 0.94, **colour))
+                ax.text(x, y, f"{most}\n{share:.2f}", ha="center", va="center")
+        ticks = range(len(WEIGHTS)), [f"{weight:g}" for weight in WEIGHTS]
+        ax.set_xticks(*ticks)
+        ax.set_yticks(*ticks)
+        ax.grid(False)
+        ax.set(
+            xlim=(-0.5, len(WEIGHTS) - 0.5),
+            ylim=(-0.5, len(WEIGHTS) - 0.5),
+            xlabel="weight on thoughts (λ, monitor)",
+            ylabel="weight on deeds (μ, strong grader)",
+            title="Where the policy ends",
+        )
+        plt.close(fig)
+    unwatched = table[table.condition == name(0.0, 0.0)].cheating
+    cells = [f"{where}: {row.idxmax()} {row.max():.2f}." for where, row in shares.iterrows()]
+    return Drawing(
+        fig,
+        title="Watching thoughts and watching deeds",
+        caption="The most frequent behaviour at the end of training and its share, mean over "
+        "struggling starts, exact gradient. Watched by neither, the starts end with a share of "
+        f"cheating between {unwatched.min():.3f} and {unwatched.max():.3f}.",
+        alt="A grid of weights on thoughts and weights on deeds; each cell names the behaviour "
+        "that wins, with its share. " + " ".join(cells),
+        data=table,
+    )

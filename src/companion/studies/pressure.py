@@ -2,12 +2,17 @@
 
 from collections.abc import Callable
 
+import matplotlib.pyplot as plt
 import pandas as pd
 
 from companion.data import data_path
+from companion.figures import COLOURS, style
 from companion.studies.claims import Claim
-from companion.studies.graders import condition, gained
-from companion.studies.study import Study
+from companion.studies.graders import Decided, condition, curves, gained
+from companion.studies.graders_pictures import counted, draw_curves
+from companion.studies.registry import Drawing, figure
+from companion.studies.store import Runs
+from companion.studies.study import Key, Study
 
 STUDY = Study(
     "pressure",
@@ -143,3 +148,66 @@ CLAIMS = (
         short="pressed: honest",
     ),
 )
+
+
+NEW_START = 20  # of the live part; the record has others
+LIVE = ("candid, no monitor", "candid, monitor 1")
+DECIDED: Decided = {
+    LIVE[0]: ("open", ("open",)),
+    LIVE[1]: ("honest or hidden", ("honest", "hidden")),
+}
+_AGENTS = {"baseline": (LIVE[0], "orange"), "CoT pressure": (LIVE[1], "purple")}
+_PANELS = {"caught": "open", "not caught": "hidden"}
+
+
+def live_keys(start: int = NEW_START) -> list[Key]:
+    """The runs that the chapter trains while it is built."""
+    return [Key(name, start, 0) for name in LIVE]
+
+
+@figure("slacker-pressure", rests_on=("prop_3_1", "prop_2_9"))
+def beside_the_paper(recorded: Runs) -> Drawing:
+    """Cheating that is caught and that is not, without and with a monitor, ours and the paper's."""
+    ours, theirs = curves(recorded), paper_curves()
+    with style():
+        fig, axes = plt.subplots(2, 2, figsize=(10, 7.6), sharex=True, sharey=True)
+        for column, (panel, kind) in enumerate(_PANELS.items()):
+            for agent, (name, colour) in _AGENTS.items():
+                draw_curves(axes[0, column], ours[ours.condition == name], kind, colour)
+                line = theirs[(theirs.panel == panel) & (theirs.agent == agent)]
+                axes[1, column].plot(line.done, line.share, "o-", ms=5, color=COLOURS[colour])
+            axes[0, column].set(title=f"Here: cheating {panel}", ylim=(-0.03, 1.03))
+            axes[1, column].set(title=f"The paper: cheating {panel}", xlabel="training done (%)")
+        axes[1, 0].text(2, 0.55, "no pressure", color=COLOURS["orange"])
+        axes[1, 1].text(2, 0.55, "pressure on\nthe thoughts", color=COLOURS["purple"])
+        for ax in axes[:, 0]:
+            ax.set_ylabel("share of submissions")
+        plt.close(fig)
+    return Drawing(
+        fig,
+        title="Pressure on the thoughts",
+        caption="Top: our GRPO runs of an agent with a reason to be open, without a monitor "
+        f"(orange) and with one at λ = 1 (purple, {counted(ours[ours.condition == LIVE[1]])}). "
+        "Thin lines are runs, thick lines means over starts. Bottom: the figure of the paper's "
+        "§5.1.2, adapted from Baker et al. (2025), digitised with a reading error of about a "
+        "point.",
+        alt="Four panels of shares against training: cheating that the monitor catches on the left "
+        "and that it does not catch on the right, our runs above, the paper's curves below, "
+        f"without and with pressure. {_ends_in_words(ours)}",
+        data=pd.concat(
+            [
+                ours[ours.condition.isin(LIVE)].assign(source="here"),
+                theirs.assign(source="paper"),
+            ]
+        ),
+    )
+
+
+def _ends_in_words(table: pd.DataFrame) -> str:
+    """Where our means of the two panels end."""
+    last = table[table.done == 100].groupby("condition")[["open", "hidden"]].mean()
+    without, under = last.loc[LIVE[0]], last.loc[LIVE[1]]
+    return (
+        f"Our means end at {without.open:.2f} caught and {without.hidden:.2f} not caught without "
+        f"pressure, at {under.open:.2f} and {under.hidden:.2f} with it."
+    )
