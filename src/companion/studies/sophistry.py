@@ -273,6 +273,7 @@ def paper() -> pd.DataFrame:
     return bars.loc[list(QUANTITIES.values())].set_axis(list(QUANTITIES))
 
 
+_PAPERS = paper().change_measured
 STAGNATES = 5.0  # points: a rise of the truth that counts as none
 _NAMES = {
     "exact": "exact gradient",
@@ -284,7 +285,6 @@ _NAMES = {
 def _as_in_the_paper(trainer: str, split: str) -> tuple[Claim, ...]:
     """The three changes of the paper's figure, each against its control."""
     where = f"{SPLITS[split]}; {_NAMES[trainer]}"
-    changed = paper().change_measured
     tie, free = (f"{trainer}, {bias}" for bias in _TWO)
     said: dict[str, tuple[str, Literal[-1, 1]]] = {
         "approval": ("Labels that tie raise what she approves more than labels without bias", +1),
@@ -302,7 +302,7 @@ def _as_in_the_paper(trainer: str, split: str) -> tuple[Claim, ...]:
             margin=STAGNATES if quantity == "truth" else None,
             section="5.4",
             short=f"{quantity}, {SPLITS[split].split()[0]}, {trainer}",
-            paper=float(changed[quantity]),
+            paper=float(_PAPERS[quantity]),
             confirmatory=trainer == "exact",
         )
         for quantity, (text, sign) in said.items()
