@@ -78,7 +78,10 @@ def test_dark_twin_swaps_every_colour_and_nothing_else(tmp_path):
 
 def test_book_gets_a_figure_directive_and_a_live_notebook_a_picture(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    bundle = save(draw(), "a-line", data=DATA, **WORDS)._repr_mimebundle_()
+    saved = save(draw(), "a-line", data=DATA, **WORDS)
+    assert "text/markdown" not in saved._repr_mimebundle_()
+    monkeypatch.setenv("COMPANION_NOTEBOOK", "notebooks/04_cliff.md")
+    bundle = saved._repr_mimebundle_()
     assert bundle["text/markdown"].startswith(":::{figure} figures/a-line/a-line.svg\n")
     assert ":name: fig-a-line" in bundle["text/markdown"]
     assert "A rising line." in bundle["text/markdown"]

