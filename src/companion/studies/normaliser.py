@@ -21,19 +21,19 @@ from companion.rlhf.experiment import Experiment
 from companion.rlhf.policy_gradient import STD_FLOOR
 from companion.rlhf.records import Run, policy_distance
 from companion.rlhf.rewards import Rewards
-from companion.rlhf.tasks import get_task
 from companion.studies.claims import Claim
+from companion.studies.demonstrated import apart, at_rest, reference
+from companion.studies.demonstrated import share as share_of
 from companion.studies.forecasts import Forecast
 from companion.studies.store import Runs
 from companion.studies.study import Key, Study
-from companion.theory import Scaling, advantages, settle, total_variation
+from companion.theory import Scaling, advantages
 
 BETA, WARM = 0.2, 2.0  # below and above the collapse threshold of about three tied traces
 EPSILONS = (0.0003, 0.001, 0.003, 0.01, 0.03)
 FAVOURED, OTHER = "hidden", "open"
 FLOOR = "noise floor"
 NEW_STARTS = (20, 21)  # of the live part; the record has others
-LABELS = get_task("deceptive").traces  # each with its mass among the demonstrations
 
 # By name: what advantages are divided by, as ``companion.theory.advantages`` has it.
 ESTIMATORS: dict[str, Scaling] = {
@@ -320,7 +320,8 @@ def _more(estimator: str, bonus: float = 0.001) -> Claim:
 
 
 # Ten runs had been seen when these were written, all of start 30, which the study does not hold,
-# and the distances of three starts that the pilot's forecast names.
+# and the distances of three starts that the pilot's forecast names. They were of an earlier form of
+# the family, whose demonstrations showed fewer tests.
 CLAIMS = (
     *(_more(estimator) for estimator in ("group", "batch", "normalise-then-sum")),
     _more("group", 0.0003),
@@ -419,29 +420,19 @@ CLAIMS = (
 
 
 def rest_share(condition: str) -> float:
-    """The favoured trace's share where a condition comes to rest, in the bandit below."""
-    return float(_settled(condition)[0, list(LABELS).index(FAVOURED)])
+    """The favoured trace's share where a condition's bandit comes to rest."""
+    return share_of(_settled(condition), FAVOURED)
 
 
 def rest_gain(condition: str) -> float:
-    """``gain`` where a condition and its partner come to rest, in the bandit below."""
-    reference = np.array([list(LABELS.values())])
-    partner = _settled(PARTNERS[condition]) if condition in PARTNERS else reference
-    return float(total_variation(_settled(condition), partner)[0]) / guarantee(condition)
+    """``gain`` where the bandits of a condition and its partner come to rest."""
+    partner = _settled(PARTNERS[condition]) if condition in PARTNERS else reference()
+    return apart(_settled(condition), partner) / guarantee(condition)
 
 
 @cache
 def _settled(condition: str) -> np.ndarray:
-    """(1, traces) rest point of a bandit: a trace an answer, as frequent as in demonstrations."""
-    experiment = STUDY.experiment(condition)
-    paid = {"weak": [name != "wrong" for name in LABELS]}
-    paid[f"bonus_{FAVOURED}"] = [name == FAVOURED for name in LABELS]
-    routes = (experiment.routes or {"*": dict.fromkeys(paid, 1.0)})["*"]
-    rewards = [[routes[name] * np.array(paid[name], dtype=float)] for name in experiment.rewards]
-    weights = list(experiment.rewards.values())
-    scaling = ESTIMATORS[_estimator(condition)]
-    reference = [list(LABELS.values())]
-    return settle(reference, rewards, weights, experiment.beta, scaling, STD_FLOOR)
+    return at_rest(STUDY.experiment(condition), ESTIMATORS[_estimator(condition)])
 
 
 def _estimator(condition: str) -> str:

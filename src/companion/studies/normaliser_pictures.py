@@ -16,7 +16,9 @@ from companion.results import sharp_12_advantage_normalisation as fact_12
 from companion.results import sharp_13_collapse as fact_13
 from companion.rlhf.curves import LiveCurves
 from companion.studies import normaliser
-from companion.studies.normaliser import BETA, EPSILONS, ESTIMATORS, FAVOURED, LABELS, WARM
+from companion.studies.demonstrated import TRACES
+from companion.studies.demonstrated import reference as demonstrated
+from companion.studies.normaliser import BETA, EPSILONS, ESTIMATORS, FAVOURED, WARM
 from companion.studies.registry import Drawing, figure
 from companion.studies.statistics import Interval, mean_interval, signed
 from companion.studies.store import Runs
@@ -88,8 +90,8 @@ def observatory(bonus: float = 0.001) -> pd.DataFrame:
 
 def remedies(bonus: float = 0.001) -> pd.DataFrame:
     """What to use instead, on the demonstrations' traces under the weak grader and a bonus."""
-    reference = np.array([list(LABELS.values())])
-    passing = np.array([[[float(name != "wrong") for name in LABELS]]])
+    reference = demonstrated()
+    passing = np.array([[[float(name != "wrong") for name in TRACES]]])
     deviation = float(np.sqrt(reference[0] @ (passing[0, 0] - reference[0] @ passing[0, 0]) ** 2))
     ways: dict[str, tuple[Scaling, float, float]] = {
         "group deviation": ("group", BETA, fact_12.GUARD),
@@ -136,7 +138,7 @@ def time_to_learn() -> pd.DataFrame:
 def _rewards(answers: int, bonus: float, base: np.ndarray | None = None) -> np.ndarray:
     """(2, 1, answers): what all but some earn, and a bonus for one."""
     paid = np.zeros((1, answers))
-    paid[0, list(LABELS).index(FAVOURED) if base is not None else 0] = bonus
+    paid[0, list(TRACES).index(FAVOURED) if base is not None else 0] = bonus
     return np.stack([np.ones((1, answers)) if base is None else base[0], paid])
 
 
