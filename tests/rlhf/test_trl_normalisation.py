@@ -5,9 +5,10 @@ import pytest
 import torch
 from small_runs import small
 
-from companion.rlhf.policies import load, quiet
+from companion.rlhf.policies import load
+from companion.rlhf.preparations import prepare_start
+from companion.rlhf.quiet import quiet
 from companion.rlhf.rewards import Rewards
-from companion.rlhf.sweeps import prepare_start
 from companion.rlhf.training import sampling_trainer, scaled_reward
 from companion.theory import advantages
 

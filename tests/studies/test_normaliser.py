@@ -13,7 +13,7 @@ from companion.rlhf.records import Run
 from companion.studies import judge, normaliser
 from companion.studies import normaliser_pictures as pictures
 from companion.studies.normaliser import ESTIMATORS, alone_of, name_of
-from companion.studies.store import Runs
+from companion.studies.runs import Runs
 from companion.studies.study import Key
 from companion.theory import advantages
 

@@ -15,7 +15,7 @@ of claims, the results map and the tests read them from there::
 
 from companion.studies.claims import Claim, Verdict, judge, verdict_table
 from companion.studies.recording import RunsDiverged, import_records
-from companion.studies.registry import Drawing, figure, figures, find
+from companion.studies.registry import figures, find
 from companion.studies.runs import Runs
 from companion.studies.statistics import (
     Interval,
@@ -34,7 +34,6 @@ from companion.studies.tables import append_rows, write_tables
 
 __all__ = [
     "Claim",
-    "Drawing",
     "Interval",
     "Key",
     "Runs",
@@ -43,7 +42,6 @@ __all__ = [
     "Verdict",
     "append_rows",
     "equivalence",
-    "figure",
     "figures",
     "find",
     "import_records",

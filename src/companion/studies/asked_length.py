@@ -5,10 +5,9 @@ from typing import Any
 import matplotlib.pyplot as plt
 import pandas as pd
 
-from companion.figures import COLOURS, style
+from companion.figures import COLOURS, Drawing, figure, style
 from companion.rlhf.records import Run
 from companion.studies.drawing import bars
-from companion.studies.registry import Drawing, figure
 from companion.studies.store import load
 
 STUDIES = ("formats", "radius")

@@ -12,8 +12,9 @@ from companion.errors import CompanionError
 from companion.figures import COLOURS, save, style
 from companion.rlhf.experiment import Experiment
 from companion.studies.pilots import pilot
+from companion.studies.runs import Runs
 from companion.studies.session import Trained, trained_here
-from companion.studies.store import Runs, load
+from companion.studies.store import load
 from companion.studies.study import Study
 
 _VALUE = ["condition", "start", "value"]

@@ -13,12 +13,11 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
-from companion.figures import COLOURS, style
+from companion.figures import COLOURS, Drawing, figure, style
 from companion.rlhf.curves import LiveCurves
 from companion.rlhf.distances import Distance
 from companion.rlhf.records import Run, policy_distance
 from companion.studies.claims import Claim
-from companion.studies.registry import Drawing, figure
 from companion.studies.runs import Runs
 from companion.studies.statistics import Interval, mean_interval
 from companion.studies.study import Key, Study

@@ -20,7 +20,7 @@ from companion.rlhf.records import Run, policy_distance
 from companion.studies.claims import Claim
 from companion.studies.demonstrated import apart, at_rest
 from companion.studies.forecasts import Forecast
-from companion.studies.store import Runs
+from companion.studies.runs import Runs
 from companion.studies.study import Study
 
 RATIOS = (0.3, 1.0, 3.0, 10.0)  # ε/β

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
-from companion.figures import COLOURS, style
+from companion.figures import COLOURS, Drawing, figure, style
 from companion.studies.drawing import bars
 from companion.studies.effective_measures import (
     SETS,
@@ -19,9 +19,8 @@ from companion.studies.effective_measures import (
     router_step,
 )
 from companion.studies.effective_models import BETAS, floor_at
-from companion.studies.registry import Drawing, figure
+from companion.studies.runs import Runs
 from companion.studies.statistics import mean_interval, per_start
-from companion.studies.store import Runs
 
 _HUES = {"Model-2": "orange", "Model-3": "blue", "Model-1 again": "green"}
 

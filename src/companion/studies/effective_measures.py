@@ -21,8 +21,8 @@ from companion.studies.effective_models import (
     beta_of,
     floor_at,
 )
+from companion.studies.runs import Runs
 from companion.studies.statistics import Interval, mean_interval
-from companion.studies.store import Runs
 
 TASK = get_task("alignment")
 

@@ -7,8 +7,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 
-from companion.figures import COLOURS, style
-from companion.studies.registry import Drawing, figure
+from companion.figures import COLOURS, Drawing, figure, style
 from companion.theory import (
     FiniteMDP,
     effective_reward,

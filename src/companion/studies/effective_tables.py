@@ -15,8 +15,8 @@ from companion.studies.effective_measures import (
     scores,
 )
 from companion.studies.effective_models import BETAS, PARTNERS, SAFETY_SHARES, floor_at
+from companion.studies.runs import Runs
 from companion.studies.statistics import Interval, mean_interval, paired, per_start, signed
-from companion.studies.store import Runs
 
 _LEFT_OUT = {
     "safety": "without safety, exact",

@@ -15,8 +15,8 @@ from companion.rlhf import get_task, kl_optimum
 from companion.rlhf.distances import distribution_distance
 from companion.rlhf.records import Run
 from companion.studies.claims import Claim
+from companion.studies.runs import Runs
 from companion.studies.statistics import Interval, mean_interval
-from companion.studies.store import Runs
 from companion.studies.study import Key, Study
 
 # Of each family: the component that pays the bonus, and the kind of prompts that have a tie.

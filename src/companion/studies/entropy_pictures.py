@@ -6,10 +6,9 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 
-from companion.figures import COLOURS, style
+from companion.figures import COLOURS, Drawing, figure, style
 from companion.results import prop_4_7, sharp_6_kl_sequence, sharp_10_price
 from companion.results.base import Check
-from companion.studies.registry import Drawing, figure
 from companion.theory import TokenTree, softmax_policy, total_variation, uniform_policy
 
 RIGHT, WRONG = 3, 5  # answers that earn 1, and answers that earn 0

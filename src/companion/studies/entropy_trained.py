@@ -5,15 +5,14 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
-from companion.figures import COLOURS, style
+from companion.figures import COLOURS, Drawing, figure, style
 from companion.results import prop_4_7, sharp_6_kl_sequence, sharp_7_cliff_width
 from companion.rlhf import get_task, kl_optimum
 from companion.rlhf.curves import LiveCurves
 from companion.rlhf.records import Run
 from companion.studies import entropy
-from companion.studies.registry import Drawing, figure
+from companion.studies.runs import Runs
 from companion.studies.statistics import mean_interval
-from companion.studies.store import Runs
 
 TIES = 3  # traces that the weak grader pays the same
 COLOUR = {"deceptive": "blue", "alignment": "green", "instruction": "amber"}

@@ -15,8 +15,9 @@ from companion.data import data_path
 from companion.errors import CompanionError
 from companion.studies.claims import Claim, Verdict, judge
 from companion.studies.registry import find, module_of, modules
+from companion.studies.runs import Runs
 from companion.studies.statistics import Interval, mean_interval
-from companion.studies.store import Runs, load, study_folder
+from companion.studies.store import load, study_folder
 
 FILE = "claims.csv"
 COLUMNS = ("claim", "chapter", "study", "statistic", "predicted", "margin", "source")

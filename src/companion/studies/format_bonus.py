@@ -5,7 +5,7 @@ from typing import Any
 import pandas as pd
 
 from companion.studies.claims import Claim
-from companion.studies.store import Runs
+from companion.studies.runs import Runs
 from companion.studies.study import Key, Study
 
 BONUS, LARGE = 0.1, 1.0

@@ -11,14 +11,13 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 
-from companion.figures import COLOURS, style
+from companion.figures import COLOURS, Drawing, figure, style
 from companion.rlhf import get_task
 from companion.rlhf.distances import distribution_distance, merged
 from companion.rlhf.records import Run
 from companion.studies.claims import Claim
-from companion.studies.registry import Drawing, figure
+from companion.studies.runs import Runs
 from companion.studies.statistics import per_start
-from companion.studies.store import Runs
 from companion.studies.study import Key, Study
 
 SETTING = {

@@ -7,11 +7,10 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 
-from companion.figures import COLOURS, style
+from companion.figures import COLOURS, Drawing, figure, style
 from companion.results import lemma_2_5
 from companion.results.elementary import absolute, maximum
 from companion.results.samples import DISCOUNTS, tied_mdp
-from companion.studies.registry import Drawing, figure
 from companion.theory import FiniteMDP, optimal_actions, optimal_q
 
 _PLACES = [Fraction(i, 40) for i in range(41)]

@@ -8,8 +8,8 @@ import pandas as pd
 from companion.data import data_path
 from companion.rlhf.records import Run, policy_distance
 from companion.studies.claims import Claim
+from companion.studies.runs import Runs
 from companion.studies.statistics import live_check
-from companion.studies.store import Runs
 from companion.studies.study import Key, Study
 
 KINDS = ("honest", "open", "hidden")
@@ -236,7 +236,8 @@ NEW_STARTS = (20, 21)  # of the live part; the record has others
 LIVE = ("struggling, weak", "struggling, strong")
 
 
-# By condition, in which share a live run can be compared: what the reward decides, in words and kinds.
+# By condition, the share in which a live run can be compared: what the reward decides, in words
+# and kinds.
 Decided = Mapping[str, tuple[str, tuple[str, ...]]]
 DECIDED: Decided = {LIVE[0]: ("full marks", KINDS), LIVE[1]: ("honest", ("honest",))}
 

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
-from companion.figures import COLOURS, style
+from companion.figures import COLOURS, Drawing, figure, style
 from companion.rlhf.curves import LiveCurves
 from companion.studies.graders import (
     GRADERS,
@@ -19,9 +19,8 @@ from companion.studies.graders import (
     masses,
     paper_curves,
 )
-from companion.studies.registry import Drawing, figure
+from companion.studies.runs import Runs
 from companion.studies.statistics import mean_interval
-from companion.studies.store import Runs
 
 
 def draw_curves(ax: Axes, table: pd.DataFrame, value: str, colour: str) -> None:

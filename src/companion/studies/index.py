@@ -13,9 +13,9 @@ import pandas as pd
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 
 from companion.errors import CompanionError
-from companion.figures import COLOURS, style
+from companion.figures import COLOURS, Drawing, figure, style
 from companion.studies.claims import ENOUGH_STARTS, Claim, Verdict, judge
-from companion.studies.registry import Drawing, figure, modules
+from companion.studies.registry import modules
 from companion.studies.statistics import signed
 from companion.studies.store import has_record
 from companion.studies.study import Study

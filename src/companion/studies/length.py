@@ -7,7 +7,7 @@ import pandas as pd
 from companion.data import data_path
 from companion.rlhf.records import Run
 from companion.studies.claims import Claim
-from companion.studies.store import Runs
+from companion.studies.runs import Runs
 from companion.studies.study import Key, Study
 
 LONGEST = 6  # words of an answer

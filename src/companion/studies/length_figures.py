@@ -8,15 +8,14 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from companion.data import data_path
-from companion.figures import COLOURS, style
+from companion.figures import COLOURS, Drawing, figure, style
 from companion.rlhf.records import Run
 from companion.rlhf.tasks import get_task
 from companion.rlhf.tasks.instruction import read_prompt
 from companion.studies.drawing import bars
 from companion.studies.length import LARGEST, PENALTIES, at, error_of
-from companion.studies.registry import Drawing, figure
+from companion.studies.runs import Runs
 from companion.studies.statistics import per_start
-from companion.studies.store import Runs
 
 _HUES = {"with penalty": "green", "without": "orange"}
 

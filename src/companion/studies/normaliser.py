@@ -25,7 +25,7 @@ from companion.studies.claims import Claim
 from companion.studies.demonstrated import apart, at_rest, reference
 from companion.studies.demonstrated import share as share_of
 from companion.studies.forecasts import Forecast
-from companion.studies.store import Runs
+from companion.studies.runs import Runs
 from companion.studies.study import Key, Study
 from companion.theory import Scaling, advantages
 

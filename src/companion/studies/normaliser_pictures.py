@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from scipy.integrate import quad
 from scipy.special import expit
 
-from companion.figures import COLOURS, style
+from companion.figures import COLOURS, Drawing, figure, style
 from companion.results import sharp_6_kl_sequence as fact_6
 from companion.results import sharp_7_cliff_width as fact_7
 from companion.results import sharp_12_advantage_normalisation as fact_12
@@ -19,9 +19,8 @@ from companion.studies import normaliser
 from companion.studies.demonstrated import TRACES
 from companion.studies.demonstrated import reference as demonstrated
 from companion.studies.normaliser import BETA, EPSILONS, ESTIMATORS, FAVOURED, WARM
-from companion.studies.registry import Drawing, figure
+from companion.studies.runs import Runs
 from companion.studies.statistics import Interval, mean_interval, signed
-from companion.studies.store import Runs
 from companion.theory import Scaling, advantages, collapse_threshold, settle, total_variation
 
 TIES = 3

@@ -18,7 +18,7 @@ from companion.rlhf import get_task
 from companion.rlhf.records import Run
 from companion.rlhf.tasks.instruction import read_answer, read_prompt
 from companion.studies.claims import Claim
-from companion.studies.store import Runs
+from companion.studies.runs import Runs
 from companion.studies.study import Key, Study
 
 # Base policies: demonstrations seen (supervised steps, learning rate) and width. The last has seen

@@ -7,7 +7,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from companion.data import data_path
-from companion.figures import COLOURS, style
+from companion.figures import COLOURS, Drawing, figure, style
 from companion.rlhf.curves import LiveCurves
 from companion.studies.obedience import (
     ALONE,
@@ -19,9 +19,8 @@ from companion.studies.obedience import (
     before_and_after,
     split_name,
 )
-from companion.studies.registry import Drawing, figure
+from companion.studies.runs import Runs
 from companion.studies.statistics import mean_interval
-from companion.studies.store import Runs
 
 
 def in_words(scores: pd.DataFrame) -> pd.DataFrame:

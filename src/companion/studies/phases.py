@@ -3,12 +3,11 @@
 import matplotlib.pyplot as plt
 import pandas as pd
 
-from companion.figures import COLOURS, style
+from companion.figures import COLOURS, Drawing, figure, style
 from companion.rlhf.records import Run, policy_distance
 from companion.studies.claims import Claim
 from companion.studies.graders import KINDS, condition, gained, masses
-from companion.studies.registry import Drawing, figure
-from companion.studies.store import Runs
+from companion.studies.runs import Runs
 from companion.studies.study import Study
 
 SMALL, LARGE = 0.1, 1.0

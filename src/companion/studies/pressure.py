@@ -6,12 +6,11 @@ import matplotlib.pyplot as plt
 import pandas as pd
 
 from companion.data import data_path
-from companion.figures import COLOURS, style
+from companion.figures import COLOURS, Drawing, figure, style
 from companion.studies.claims import Claim
 from companion.studies.graders import Decided, condition, curves, gained
 from companion.studies.graders_pictures import counted, draw_curves
-from companion.studies.registry import Drawing, figure
-from companion.studies.store import Runs
+from companion.studies.runs import Runs
 from companion.studies.study import Key, Study
 
 STUDY = Study(

@@ -8,13 +8,12 @@ from typing import Any
 import matplotlib.pyplot as plt
 import pandas as pd
 
-from companion.figures import COLOURS, style
+from companion.figures import COLOURS, Drawing, figure, style
 from companion.rlhf.records import Run
 from companion.studies.claims import Claim
 from companion.studies.formats import SETTING, lengths_apart, probability
 from companion.studies.marks import draw_means, draw_runs, interval
-from companion.studies.registry import Drawing, figure
-from companion.studies.store import Runs
+from companion.studies.runs import Runs
 from companion.studies.study import Key, Study
 
 WEIGHTS = (1.0, 0.6, 0.1, 0.0, -0.1)

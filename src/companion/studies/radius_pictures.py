@@ -10,11 +10,10 @@ from matplotlib.axes import Axes
 from matplotlib.patches import Rectangle
 from scipy.optimize import brentq
 
-from companion.figures import COLOURS, style
+from companion.figures import COLOURS, Drawing, figure, style
 from companion.results import sharp_3_margins
 from companion.results.base import Check
 from companion.results.samples import random_mdps, random_transitions
-from companion.studies.registry import Drawing, figure
 from companion.theory import (
     FiniteMDP,
     greedy_policy,

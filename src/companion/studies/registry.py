@@ -11,9 +11,7 @@ from types import ModuleType
 
 from companion import pictures
 from companion.errors import CompanionError
-from companion.figures import Drawing as Drawing
 from companion.figures import FigureEntry
-from companion.figures import figure as figure
 from companion.figures.drawing import MARKED
 from companion.studies.study import Study
 

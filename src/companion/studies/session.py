@@ -19,7 +19,7 @@ from companion.errors import CompanionError
 from companion.rlhf.experiment import Experiment
 from companion.rlhf.hardware import pick_hardware
 from companion.rlhf.tiers import TIERS
-from companion.studies.store import Runs
+from companion.studies.runs import Runs
 from companion.studies.study import Key, Study
 
 SIZES = ("tiny", "small", "large")

@@ -6,10 +6,9 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 
-from companion.figures import COLOURS, style
+from companion.figures import COLOURS, Drawing, figure, style
 from companion.results.samples import tied_mdp
 from companion.studies.cliff import bandit
-from companion.studies.registry import Drawing, figure
 from companion.theory import (
     FiniteMDP,
     evaluate_policy,

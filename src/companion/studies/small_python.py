@@ -7,11 +7,10 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
-from companion.figures import COLOURS, style
+from companion.figures import COLOURS, Drawing, figure, style
 from companion.rlhf.records import Run
 from companion.studies.claims import Claim
 from companion.studies.pairs import sampled_distances
-from companion.studies.registry import Drawing, figure
 from companion.studies.runs import Runs
 from companion.studies.statistics import Interval, live_check, mean_interval
 from companion.studies.study import Key, Study

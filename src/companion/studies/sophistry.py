@@ -21,8 +21,9 @@ from companion.rlhf.evaluator import CHARMED, judged, right
 from companion.rlhf.records import Run
 from companion.rlhf.tasks.alignment import stance
 from companion.studies.claims import Claim
+from companion.studies.runs import Runs
 from companion.studies.statistics import Interval, mean_interval
-from companion.studies.store import Runs, read_table
+from companion.studies.store import read_table
 from companion.studies.study import Key, Study
 
 BIASES: dict[str, dict[str, float]] = {

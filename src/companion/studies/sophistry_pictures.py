@@ -8,11 +8,10 @@ import pandas as pd
 from scipy.special import expit
 from scipy.stats import binom
 
-from companion.figures import COLOURS, style
+from companion.figures import COLOURS, Drawing, figure, style
 from companion.results import prop_2_10
 from companion.results.base import Check, Counterexample
 from companion.rlhf.evaluator import verdicts
-from companion.studies.registry import Drawing, figure
 from companion.studies.sophistry import paper
 from companion.theory import (
     FiniteMDP,

@@ -7,13 +7,13 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
-from companion.figures import COLOURS, style
+from companion.figures import COLOURS, Drawing, figure, style
 from companion.rlhf.curves import LiveCurves
 from companion.studies import sophistry
-from companion.studies.registry import Drawing, figure
+from companion.studies.runs import Runs
 from companion.studies.sophistry_pictures import COLOUR
 from companion.studies.statistics import Interval, mean_interval, paired, per_start, signed
-from companion.studies.store import Runs, read_table
+from companion.studies.store import read_table
 
 MAIN = tuple(f"exact, {bias}" for bias in sophistry.BIASES)
 SHORT = tuple(f"exact, {bias}, trained too short" for bias in sophistry.BIASES)

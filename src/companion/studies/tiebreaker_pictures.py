@@ -6,9 +6,8 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 
-from companion.figures import COLOURS, style
+from companion.figures import COLOURS, Drawing, figure, style
 from companion.studies.cliff import bandit
-from companion.studies.registry import Drawing, figure
 from companion.theory import optimal_q, softmax_policy, uniform_policy
 
 

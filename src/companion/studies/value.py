@@ -13,13 +13,12 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
-from companion.figures import COLOURS, style
+from companion.figures import COLOURS, Drawing, figure, style
 from companion.rlhf import get_task
 from companion.rlhf.records import Run, policy_distance
 from companion.studies.claims import Claim
 from companion.studies.marks import draw_means, draw_runs, interval
-from companion.studies.registry import Drawing, figure
-from companion.studies.store import Runs
+from companion.studies.runs import Runs
 from companion.studies.study import Key, Study
 
 _SETTING = {"task": "alignment", "scale_rewards": "none", "eval_every": 25}

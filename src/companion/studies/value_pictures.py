@@ -8,10 +8,9 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 
-from companion.figures import COLOURS, style
+from companion.figures import COLOURS, Drawing, figure, style
 from companion.results import prop_2_4
 from companion.results.base import Check
-from companion.studies.registry import Drawing, figure
 from companion.theory import FiniteMDP, evaluate_policy, optimal_q, policy_breakpoints
 
 # Three ways to go on, careful, usual and daring; careful leads to the first state, daring to the
