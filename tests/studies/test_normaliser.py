@@ -46,23 +46,30 @@ class Known(Run):
         last = self.shares[2] * (1 - FAIL)
         return pd.DataFrame({"step": [0, 75, 150], "mass/hidden": [0.3, last - 0.05, last]})
 
-    @property
+    @cached_property
     def distribution(self):
-        rows = []
-        for prompt in PROMPTS:
-            wrong = [c for c in TASK.completions(prompt) if TASK.behaviour(prompt, c) == "wrong"]
-            final = dict(zip(("honest", "open", "hidden"), self.shares, strict=True))
-            for completion in TASK.completions(prompt):
-                label = TASK.behaviour(prompt, completion)
-                if label == "other":
-                    continue
-                before = FAIL / len(wrong) if label == "wrong" else (1 - FAIL) / 3
-                after = before if label == "wrong" else (1 - FAIL) * final[label]
-                rows.append(("train", prompt, completion, label, np.log(before), np.log(after)))
-        names = ["split", "prompt", "completion", "label", "start_logprob", "logprob"]
-        return pd.DataFrame(rows, columns=names)
+        final = dict(zip(("honest", "open", "hidden"), self.shares, strict=True))
+        after = [(1 - FAIL) * final[x] if x in final else np.nan for x in LISTED.label]
+        return LISTED.assign(logprob=np.log(after)).fillna({"logprob": LISTED.start_logprob})
 
 
+def _listed():
+    """Passing traces alike, failing ones alike, before training."""
+    table = pd.DataFrame(
+        [
+            ("train", prompt, completion, TASK.behaviour(prompt, completion))
+            for prompt in PROMPTS
+            for completion in TASK.completions(prompt)
+        ],
+        columns=["split", "prompt", "completion", "label"],
+    )
+    table = table[table.label != "other"].reset_index(drop=True)
+    wrong = (table.label == "wrong").sum() / len(PROMPTS)
+    mass = np.where(table.label == "wrong", FAIL / wrong, (1 - FAIL) / 3)
+    return table.assign(start_logprob=np.log(mass))
+
+
+LISTED = _listed()
 EVEN = (1 / 3, 1 / 3, 1 / 3)
 
 

@@ -8,7 +8,7 @@ one reasoning path to another? That second question is asked by readers of the t
 Everything follows the exact gradient, without division (chapter 11).
 """
 
-from functools import cache, partial
+from functools import cache, lru_cache, partial
 from typing import Any
 
 import numpy as np
@@ -84,6 +84,7 @@ PARTNERS = {
 }
 
 
+@lru_cache(maxsize=4)  # claims and forecasts ask for the same
 def moved(runs: Runs) -> pd.DataFrame:
     """Distance of each run to the run of the same start without a change of its reward.
 

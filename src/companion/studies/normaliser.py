@@ -9,7 +9,7 @@ is the whole reward, that run would not move at all: the partner is the supervis
 """
 
 from collections.abc import Callable
-from functools import cache, partial
+from functools import cache, lru_cache, partial
 from typing import Any
 
 import numpy as np
@@ -181,6 +181,7 @@ def guarantee(condition: str) -> float:
     return float(sharp_6_kl_sequence.bound(bonus_of(condition), beta))
 
 
+@lru_cache(maxsize=4)  # the record and today's runs: claims, forecasts and figures ask for the same
 def moved(runs: Runs) -> pd.DataFrame:
     """Distance of each run with a bonus to its partner; rows ``noise floor, …`` between repeats.
 
@@ -207,6 +208,7 @@ def beyond(runs: Runs) -> pd.DataFrame:
     return table.assign(value=table.value > 1)
 
 
+@lru_cache(maxsize=4)
 def share(runs: Runs) -> pd.DataFrame:
     """Probability of the favoured trace after training. Tidy."""
     return runs.tidy(lambda run: float(run.masses()[FAVOURED]))
