@@ -7,6 +7,7 @@ comes from its wheel, through the edition's own first cell. Nothing is stubbed: 
 """
 
 import importlib.metadata
+import json
 import os
 import re
 import shutil
@@ -27,6 +28,7 @@ from companion.publish.project import Project
 from companion.publish.wheel import build_wheel, floors
 
 IMAGE = Path(__file__).with_name("colab-image.txt")
+UNUSED = {"notebook": "6.5.7"}  # a server that ipywidgets 7 asks for and no kernel imports
 ABSENT = {"policy-cliff-companion", "trl", "gguf", "z3-solver", "papermill"}
 CHAPTERS = [chapter.name for chapter in Project(Path(__file__).parents[2]).chapters()]
 RAW = re.compile(r"\{[a-z:]+\}`|^\s*(?:`{3,}|:{3,})\{", re.MULTILINE)
@@ -39,7 +41,7 @@ from nbclient import NotebookClient
 source, target = sys.argv[1:]
 notebook = nbformat.read(source, as_version=4)
 try:
-    NotebookClient(notebook, timeout=600, kernel_name="python3").execute()
+    NotebookClient(notebook, timeout=600, kernel_name="colab").execute()
 finally:
     nbformat.write(notebook, target)
 """
@@ -89,8 +91,19 @@ def environment(tmp_path_factory):
     ask = "import sysconfig; print(sysconfig.get_path('purelib'))"
     site, own = (Path(run(p, "-c", ask).stdout.strip()) for p in (python, sys.executable))
     link(own, site)
+    for name, version in UNUSED.items():
+        unused = site / f"{name}-{version}.dist-info"
+        unused.mkdir()
+        (unused / "METADATA").write_text(
+            f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n"
+        )
     outside = {k: v for k, v in os.environ.items() if k != "PYTHONPATH"}
     outside |= {"OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1", "PIP_NO_COMPILE": "1"}
+    outside |= {"JUPYTER_PATH": str(folder)}
+    argv = [str(python), "-m", "ipykernel_launcher", "-f", "{connection_file}"]
+    kernel = {"argv": argv, "display_name": "Colab", "language": "python"}
+    (folder / "kernels" / "colab").mkdir(parents=True)
+    (folder / "kernels" / "colab" / "kernel.json").write_text(json.dumps(kernel))
     image = ("--no-deps", "--quiet", "--requirement", str(IMAGE))
     run(python, "-m", "pip", "install", *image, env=outside)
     return python, outside
@@ -117,14 +130,14 @@ def chosen(notebook, **values):
 
 def drill(name, folder, environment, cache, **values):
     """Execute a chapter's edition in a folder that holds the wheel alone; the executed notebook."""
-    python, outside = environment
+    _, outside = environment
     (chapter,) = Project(Path(__file__).parents[2]).chapters([name])
     notebook = nbformat.from_dict(chapter.notebook)
     filled = chosen(edition(notebook, None, floors(), References()), **values)
     nbformat.write(filled, folder / f"{name}.ipynb")
     outside = outside | {"COMPANION_CACHE": str(cache)}
     done = folder / f"{name}-done.ipynb"
-    command = (python, "-c", EXECUTE, f"{name}.ipynb", done.name)
+    command = (sys.executable, "-c", EXECUTE, f"{name}.ipynb", done.name)
     ended = run(*command, cwd=folder, env=outside, check=False)
     assert ended.returncode == 0, f"{name}: {ended.stderr[-3000:]}"
     return nbformat.read(done, as_version=4)

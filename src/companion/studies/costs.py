@@ -10,8 +10,6 @@ from companion.rlhf.experiment import Experiment
 from companion.studies.store import load
 from companion.studies.study import Key, Study
 
-# A supervised step of a tiny model on one core, measured.
-_TINY_SUPERVISED = 0.02
 # Seconds a step of SmolLM2-135M at size small, supervised and by policy gradient. On two free cores
 # they were measured. The T4's are estimates: 6 × 134.5e6 operations a token, about 1,200 and 2,300
 # tokens a step, a third of its 8.1e12 a second in float32, and 32 tokens to generate, of which
@@ -45,9 +43,11 @@ def of_made_models(study: Study, plan: Mapping[Key, Experiment], jobs: int) -> s
         float(np.median(rates.get(key.condition, every))) * experiment.steps
         for key, experiment in plan.items()
     )
-    starts = {experiment.start.id: experiment.sft_steps for experiment in plan.values()}
-    seconds = (runs + _TINY_SUPERVISED * sum(starts.values())) / jobs
-    return f"{what}: about {_words(seconds)} by the recorded runs' times. A GPU does not change it."
+    starts = len({experiment.start.id for experiment in plan.values()})
+    return (
+        f"{what}: about {_words(runs / jobs)} by the recorded runs' times, and {starts} supervised "
+        "starts before. A GPU does not change it."
+    )
 
 
 def of_pretrained(study: Study, experiments: Collection[Experiment]) -> str:
