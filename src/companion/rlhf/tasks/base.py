@@ -55,8 +55,8 @@ class Task:
         name: what ``get_task`` and ``Experiment.task`` call it.
         description: one sentence.
         prompts: texts by split: ``train`` is trained on, ``test`` holds other questions in the same
-            wording, ``ood`` asks in a wording that reinforcement learning never sees. Neither
-            demonstrations nor preferences hold a prompt of ``test`` or ``ood``.
+            words, ``ood`` asks in words that demonstrations use but reinforcement learning never
+            sees.
         components: reward components by name.
         labels: the values of ``label``.
         label: behaviour label of (prompt, completion).
