@@ -47,8 +47,8 @@ def _paper_shift(model: str) -> Callable[[], float]:
     return number
 
 
-# Written after an earlier record had been seen (five starts, nine sets that shared prompts), and
-# before the runs that they are judged on: all of those are made anew, with sets of their own.
+# Starts 0 to 4 were trained and seen before the claims below were written; claims that are
+# called confirmatory wait for ten starts, made anew once no demonstration holds a test prompt.
 CLAIMS = (
     Claim(
         "model-2-scores",

@@ -39,8 +39,8 @@ def _condition(**rewards: float) -> dict[str, Any]:
     return SETTING | {"rewards": rewards}
 
 
-# An earlier series of runs (starts 0 to 4, other held-out prompts) was seen before the claims
-# below were written. All runs that test them are made afterwards, those starts anew.
+# Starts 0 to 4 were trained and seen before the claims below were written; claims that are
+# called confirmatory wait for ten starts, made anew once no demonstration holds a test prompt.
 STUDY = Study(
     "formats",
     chapter=2,

@@ -40,9 +40,8 @@ STUDY = Study(
         for start in STARTS
         for grader, rewards in GRADERS.items()
     },
-    # An earlier record of starts 0 to 4 was seen before the claims below were written. It is not
-    # what they are judged on: all runs are made anew, from starts that have not seen the held-out
-    # prompts, and with five starts more.
+    # Starts 0 to 4 were trained and seen before the claims below were written; claims that are
+    # called confirmatory wait for ten starts, made anew once no demonstration holds a test prompt.
     starts=range(10),
     repeats=dict.fromkeys(_TWICE, 2),
     # Only exploratory numbers rest on these two.
@@ -177,20 +176,20 @@ CLAIMS = (
     ),
     Claim(
         "weak-unseen",
-        "Under a weak grader cheating grows on held-out prompts too, more than where the tie is "
+        "Under a weak grader cheating grows on other prompts too, more than where the tie is "
         "broken.",
         more_cheating_unseen,
         of="struggling, weak",
         against="struggling, weak + a tenth of strong",
         sign=+1,
         section="5.1.1",
-        short="weak grader: cheating, unseen",
+        short="weak grader: cheating, other prompts",
         paper=_paper_rise,
         confirmatory=True,
     ),
     Claim(
         "weak-reworded",
-        "And on held-out prompts in the other wording.",
+        "And on other prompts, in the other wording.",
         more_cheating_reworded,
         of="struggling, weak",
         against="struggling, weak + a tenth of strong",
@@ -210,13 +209,13 @@ CLAIMS = (
     ),
     Claim(
         "strong-unseen",
-        "Under a strong grader there is less cheating than under a weak one on held-out prompts.",
+        "Under a strong grader there is less cheating than under a weak one on other prompts.",
         more_cheating_unseen,
         of="struggling, strong",
         against="struggling, weak",
         sign=-1,
         section="5.1.1",
-        short="strong against weak: cheating, unseen",
+        short="strong against weak: cheating, other prompts",
         paper=_paper_gap,
         confirmatory=True,
     ),

@@ -64,8 +64,8 @@ def correct(runs: Runs) -> pd.DataFrame:
     return runs.tidy(lambda run: run.expected("correct"))
 
 
-# Written after an earlier record (five starts) had been seen, and before the runs that they are
-# judged on, which are all made anew.
+# Starts 0 to 4 were trained and seen before the claims below were written; claims that are
+# called confirmatory wait for ten starts, made anew once no demonstration holds a test prompt.
 CLAIMS = (
     Claim(
         "paper-alpha",

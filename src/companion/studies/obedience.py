@@ -78,10 +78,10 @@ STUDY = Study(
     chapter=5,
     question="Does a policy that is paid for right answers alone still do as it is told?",
     conditions={condition: _condition(condition) for condition in _NAMES},
-    # An earlier record of starts 0 to 4 was seen before the claims below were written. It is not
-    # what they are judged on: all runs are made anew, from starts that have not seen the held-out
-    # sums, and with five starts more. The weight of the divergence term was chosen on one start
-    # that is not recorded, so that right answers still become more frequent.
+    # Starts 0 to 4 were trained and seen before the claims below were written; claims that are
+    # called confirmatory wait for ten starts, made anew once no demonstration holds a test prompt.
+    # The weight of the divergence term was chosen on one start that is not
+    # recorded, so that right answers still become more frequent.
     starts=range(10),
     repeats=dict.fromkeys(_CONFIRMATORY, 2),
     own_starts={name: range(5) for name in _NAMES if name not in _CONFIRMATORY},
@@ -255,13 +255,13 @@ CLAIMS = (
     Claim(
         "correct-unseen",
         "Paid for right answers, a policy that can add answers better, more than if it is paid for "
-        "obeying (held-out prompts).",
+        "obeying (other prompts).",
         correctness_unseen,
         of=name(ADDER, ALONE),
         against=name(ADDER, OBEYING),
         sign=+1,
         section="5.2",
-        short="correctness, unseen",
+        short="correctness, other prompts",
         paper=_paper_change("correct"),
     ),
     _following(
@@ -274,9 +274,9 @@ CLAIMS = (
     _following(
         "strict-unseen",
         "And it follows instructions less by the strict count than if the same training is held "
-        "near its start (held-out prompts).",
+        "near its start (other prompts).",
         strict_unseen,
-        "strict following, unseen",
+        "strict following, other prompts",
     ),
     _following(
         "lenient",
@@ -286,9 +286,9 @@ CLAIMS = (
     ),
     _following(
         "lenient-unseen",
-        "And less by the lenient count (held-out prompts).",
+        "And less by the lenient count (other prompts).",
         lenient_unseen,
-        "lenient following, unseen",
+        "lenient following, other prompts",
     ),
     Claim(
         "price",
@@ -321,7 +321,7 @@ CLAIMS = (
     Claim(
         "drift-unseen",
         "A policy to which obeying costs nothing follows less too, than if the same training is "
-        "held near its start (held-out prompts).",
+        "held near its start (other prompts).",
         strict_unseen,
         of=name(DRIFTER, ALONE),
         against=name(DRIFTER, HELD),

@@ -34,8 +34,8 @@ STUDY = Study(
         for thoughts in WEIGHTS
         for deeds in WEIGHTS
     },
-    # An earlier record of starts 0 to 4 was seen before the claims below were written; they are
-    # judged on runs that are all made anew, as in ``graders``.
+    # Starts 0 to 4 were trained and seen before the claims below were written; claims that are
+    # called confirmatory wait for ten starts, made anew once no demonstration holds a test prompt.
     starts=range(10),
     # Both terms at once: drawn, and in no confirmatory claim.
     own_starts={

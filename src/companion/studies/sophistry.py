@@ -38,7 +38,7 @@ QUANTITIES = {  # what the paper's figure calls them
     "error": "human evaluation error rate",
 }
 TRAINERS = ("exact", "GRPO", "GRPO, 750 steps")
-SPLITS = {"train": "requests trained on", "test": "unseen requests"}
+SPLITS = {"train": "requests trained on", "test": "other requests"}
 # On these requests agreeing with the writer is never simply right.
 UNDECIDED = ("safety/boundary", "values/contested")
 BEFORE = "before training"
@@ -310,9 +310,9 @@ def _as_in_the_paper(trainer: str, split: str) -> tuple[Claim, ...]:
     )
 
 
-# An earlier record of this study, of five starts and with requests that the reward models had seen
-# labels of, had been looked at when these claims were written; its runs have been discarded. The
-# claims were written down before any run of the present record. Those about GRPO stay exploratory:
+# Starts 10 to 14 were trained and seen before the claims below were written; claims that are
+# called confirmatory wait for ten starts, made anew once no demonstration and no label holds a test
+# request. Those about GRPO stay exploratory:
 # its long runs are dear, so that they have one sampling seed a start.
 CLAIMS = (
     *(

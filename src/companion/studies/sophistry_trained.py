@@ -271,15 +271,15 @@ def _between(one: pd.DataFrame, other: pd.DataFrame) -> Interval:
 
 
 def other_trainers(runs: Runs) -> pd.DataFrame:
-    """Changes in points and tilts for every trainer, on requests trained on and on unseen ones."""
+    """Changes in points and tilts for every trainer, on requests trained on and on otherses."""
     views = {
         "exact gradient": ("exact", "train"),
         "exact gradient, KL term": ("exact, β = 0.05", "train"),
         "GRPO": ("GRPO", "train"),
         "GRPO, five times as long": ("GRPO, 750 steps", "train"),
-        "exact gradient, unseen requests": ("exact", "test"),
-        "GRPO, unseen requests": ("GRPO", "test"),
-        "GRPO, five times as long, unseen requests": ("GRPO, 750 steps", "test"),
+        "exact gradient, other requests": ("exact", "test"),
+        "GRPO, other requests": ("GRPO", "test"),
+        "GRPO, five times as long, other requests": ("GRPO, 750 steps", "test"),
     }
     changed = {split: sophistry.changes(runs, split) for split in sophistry.SPLITS}
     tilts = {split: sophistry.tilt(runs, split) for split in sophistry.SPLITS}
