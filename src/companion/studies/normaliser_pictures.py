@@ -150,11 +150,11 @@ def _move(
     base: np.ndarray | None = None,
 ) -> float:
     """Distance of the rest point with a bonus from the one without."""
-    ends = [
+    bare, paid = (
         settle(reference, _rewards(reference.shape[1], b, base), [1.0, 1.0], beta, scaling, guard)
         for b in (0.0, bonus)
-    ]
-    return float(total_variation(*ends)[0])
+    )
+    return float(total_variation(bare, paid)[0])
 
 
 def _divisor(reference: np.ndarray, bonus: float, scaling: Scaling) -> float:
