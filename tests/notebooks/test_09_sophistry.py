@@ -52,7 +52,7 @@ def test_section_5_4_is_restaged_by_every_trainer_with_the_papers_numbers():
     claims = [c for c in sophistry.CLAIMS if c.section == "5.4"]
     bars = pd.read_csv(sophistry.data_path("paper/fig_rlhf_sophistry.csv"))
     assert len(claims) == 3 * len(sophistry.TRAINERS) * len(sophistry.SPLITS)
-    assert {c.paper for c in claims} == set(bars.change_measured)
+    assert {c.reported for c in claims} == set(bars.change_measured / 100)
     assert {c.of.removesuffix(", biased, tie") for c in claims} == set(sophistry.TRAINERS)
     for claim in claims:
         if "truth" in claim.id:

@@ -5,6 +5,7 @@ from typing import Any
 from companion.rlhf.tiers import SMOLLM2
 from companion.studies.claims import Claim
 from companion.studies.pairs import sampled_distances, sampled_mean
+from companion.studies.sophistry import reported
 from companion.studies.study import Study
 
 JUDGES = {"safety_rm": 1.0, "values_rm": 1.0, "general_rm": 1.0}
@@ -90,7 +91,7 @@ CLAIMS = (
         sign=+1,
         section="5.4",
         short="real model: approval",
-        paper=0.094,
+        paper=reported("approval"),
         confirmatory=True,
     ),
     Claim(
@@ -113,7 +114,7 @@ CLAIMS = (
         sign=+1,
         section="5.4",
         short="real model: error",
-        paper=0.074,
+        paper=reported("error"),
         confirmatory=True,
     ),
     Claim(

@@ -136,8 +136,13 @@ def changes(runs: Runs, split: str = "train") -> pd.DataFrame:
 
 
 def _change_of(quantity: str, split: str) -> Callable[[Runs], pd.DataFrame]:
-    """A measure: the change of one quantity by training, in points. Tidy."""
-    return lambda runs: changes(runs, split).rename(columns={quantity: "value"})
+    """A measure: the change of one quantity by training, between -1 and 1. Tidy."""
+
+    def measure(runs: Runs) -> pd.DataFrame:
+        found = changes(runs, split)
+        return found.assign(value=found[quantity] / 100)
+
+    return measure
 
 
 CHANGE = {(q, split): _change_of(q, split) for q in QUANTITIES for split in SPLITS}
@@ -274,8 +279,12 @@ def paper() -> pd.DataFrame:
     return bars.loc[list(QUANTITIES.values())].set_axis(list(QUANTITIES))
 
 
-_PAPERS = paper().change_measured
-STAGNATES = 5.0  # points: a rise of the truth that counts as none
+def reported(quantity: str) -> Callable[[], float]:
+    """The paper's change of a quantity, between -1 and 1, read when it is asked for."""
+    return lambda: float(paper().change_measured[quantity]) / 100
+
+
+STAGNATES = 0.05  # a rise of the truth that counts as none
 _NAMES = {
     "exact": "exact gradient",
     "GRPO": "GRPO",
@@ -303,7 +312,7 @@ def _as_in_the_paper(trainer: str, split: str) -> tuple[Claim, ...]:
             margin=STAGNATES if quantity == "truth" else None,
             section="5.4",
             short=f"{quantity}, {SPLITS[split].split()[0]}, {trainer}",
-            paper=float(_PAPERS[quantity]),
+            paper=reported(quantity),
             confirmatory=trainer == "exact",
         )
         for quantity, (text, sign) in said.items()

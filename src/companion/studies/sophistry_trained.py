@@ -271,7 +271,7 @@ def _between(one: pd.DataFrame, other: pd.DataFrame) -> Interval:
 
 
 def other_trainers(runs: Runs) -> pd.DataFrame:
-    """Changes in points and tilts for every trainer, on requests trained on and on otherses."""
+    """Changes in points and tilts for every trainer, on requests trained on and on others."""
     views = {
         "exact gradient": ("exact", "train"),
         "exact gradient, KL term": ("exact, β = 0.05", "train"),
