@@ -155,7 +155,7 @@ def _move(
         settle(reference, _rewards(reference.shape[1], b, base), [1.0, 1.0], beta, scaling, guard)
         for b in (0.0, bonus)
     ]
-    return float(total_variation(*ends)[0])
+    return float(total_variation(ends[0], ends[1])[0])
 
 
 def _divisor(reference: np.ndarray, bonus: float, scaling: Scaling) -> float:
