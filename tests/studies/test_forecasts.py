@@ -5,10 +5,19 @@ import pytest
 
 from companion.errors import CompanionError
 from companion.studies import forecasts, normaliser
-from companion.studies.forecasts import COLUMNS, Forecast, committed, declared, outcomes, write
+from companion.studies.forecasts import (
+    COLUMNS,
+    Forecast,
+    committed,
+    declared,
+    forecasts_of,
+    outcomes,
+    write,
+)
+from companion.studies.registry import modules
 from companion.studies.statistics import Interval
 
-NAMES = forecasts.with_forecasts()
+NAMES = [name for name in modules() if forecasts_of(name)]
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -31,7 +40,7 @@ def test_the_file_holds_the_forecasts_of_every_study_that_makes_some():
 @pytest.mark.parametrize("name", NAMES)
 def test_forecasts_are_about_conditions_of_their_study(name):
     conditions = forecasts.find(name).conditions
-    assert {forecast.of for forecast in forecasts.forecasts_of(name)} <= set(conditions)
+    assert {forecast.of for forecast in forecasts_of(name)} <= set(conditions)
 
 
 def outcome(measured):
@@ -76,7 +85,7 @@ def test_two_forecasts_of_one_name(monkeypatch):
     twice = (normaliser.FORECASTS[0],) * 2
     monkeypatch.setattr(normaliser, "FORECASTS", twice)
     with pytest.raises(CompanionError, match="two forecasts are called 'gain: no scaling"):
-        forecasts.forecasts_of("normaliser")
+        forecasts_of("normaliser")
 
 
 def test_a_forecast_has_a_margin():

@@ -173,8 +173,3 @@ def _recorded(study: str) -> bool:
     except CompanionError:
         return False
     return True
-
-
-def with_forecasts() -> list[str]:
-    """Names of the studies that declare forecasts."""
-    return [name for name in modules() if forecasts_of(name)]
