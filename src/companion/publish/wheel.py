@@ -43,7 +43,7 @@ def floors() -> dict[str, str]:
     """Oldest version of each package that chapters need: canonical name -> version."""
     project = tomllib.loads((sources() / "pyproject.toml").read_text())["project"]
     named = [*project["dependencies"], *project["optional-dependencies"][_EXTRA]]
-    found = {}
+    found: dict[str, str] = {}
     for requirement in map(Requirement, named):
         for bound in requirement.specifier:
             if bound.operator == ">=":
