@@ -64,7 +64,7 @@ def link(own, site):
         except OSError:  # another disk
             shutil.copy2(source, target)
 
-    left_out = ABSENT | pinned().keys() | {"pip", "setuptools"}
+    left_out = ABSENT | pinned().keys() | {"pip"}
     tops = set()
     for package in importlib.metadata.distributions(path=[str(own)]):
         if canonicalize_name(package.metadata["Name"]) not in left_out:
@@ -90,6 +90,8 @@ def environment(tmp_path_factory):
     python = folder / "venv" / "bin" / "python"
     ask = "import sysconfig; print(sysconfig.get_path('purelib'))"
     site, own = (Path(run(p, "-c", ask).stdout.strip()) for p in (python, sys.executable))
+    # torch asks for a newer one than a venv of Python 3.11 brings
+    run(python, "-m", "pip", "uninstall", "--quiet", "--yes", "setuptools")
     link(own, site)
     for name, version in UNUSED.items():
         unused = site / f"{name}-{version}.dist-info"

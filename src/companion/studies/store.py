@@ -160,7 +160,9 @@ class Archive:
     @cached_property
     def _lists(self) -> dict[str, "_List"]:
         table = tables.read_table(self.folder, "texts")
-        table = table.astype(dict.fromkeys(TEXT, "str"))
+        # pandas 2 would turn what is missing into the text "nan"
+        texts = {name: table[name].astype("str").where(table[name].notna()) for name in TEXT}
+        table = table.assign(**texts)
         return {str(name): _List(part) for name, part in table.groupby("list", observed=True)}
 
     @cached_property
@@ -175,7 +177,9 @@ class Archive:
         if not tables.has_table(self.folder, "samples"):
             return {}
         table = tables.read_table(self.folder, "samples")
-        table = table.astype(dict.fromkeys(TEXT, "str"))
+        # pandas 2 would turn what is missing into the text "nan"
+        texts = {name: table[name].astype("str").where(table[name].notna()) for name in TEXT}
+        table = table.assign(**texts)
         return {
             str(run): part.drop(columns="run").reset_index(drop=True)
             for run, part in table.groupby("run", observed=True)
