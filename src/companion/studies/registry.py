@@ -20,11 +20,15 @@ from companion.studies.study import Study
 def modules() -> dict[str, ModuleType]:
     """The modules that hold a study, by name of the study, in the order of chapters."""
     package = importlib.import_module("companion.studies")
-    loaded = [
-        importlib.import_module(f"companion.studies.{found.name}")
+    loaded = {
+        found.name: importlib.import_module(f"companion.studies.{found.name}")
         for found in pkgutil.iter_modules(package.__path__)
+    }
+    with_study = [
+        module
+        for name, module in loaded.items()
+        if isinstance(study := vars(module).get("STUDY"), Study) and study.name == name
     ]
-    with_study = [module for module in loaded if isinstance(vars(module).get("STUDY"), Study)]
     with_study.sort(key=lambda module: (module.STUDY.chapter, module.STUDY.name))
     return {module.STUDY.name: module for module in with_study}
 
