@@ -281,6 +281,7 @@ def live_check(
     *,
     of: str = "tiny",
     rounding: float = 0.0,
+    checks: int = 1,
 ) -> dict[str, str | float]:
     """A line of the table that compares a run made now with the recorded ones.
 
@@ -293,6 +294,8 @@ def live_check(
         of: tier of the recorded runs, which say nothing of another, nor of a recipe that the
             reader of the page changed (``companion.studies.session``).
         rounding: largest error of the recorded numbers; the interval is wider by it.
+        checks: how many such lines the table has; one of them is then falsely outside in one table
+            of a hundred (Bonferroni).
 
     Returns:
         ``{"compared": name, "now": now, "expected from": low, "to": high}``, the interval of
@@ -306,7 +309,7 @@ def live_check(
     if tier != of or chosen().differs(of):
         return {"compared": name, "now": now, "expected from": "–", "to": "–"}
     least, greatest = possible
-    interval = next_run_interval(recorded)
+    interval = next_run_interval(recorded, 1 - 0.01 / checks)
     low, high = max(interval.low - rounding, least), min(interval.high + rounding, greatest)
     expected = f"expected {low:.4g} to {high:.4g}"
     if high - low > (greatest - least) / 2:
