@@ -1,7 +1,6 @@
 """The map of results knows every figure of the book and no other."""
 
 import ast
-import re
 from pathlib import Path
 
 import jupytext
@@ -12,38 +11,27 @@ from companion.studies import figures
 NOTEBOOKS = Path(__file__).parents[2] / "notebooks"
 
 
-def mapped():
-    """The map's FIGURES, figure to results, without those that studies bring."""
-    for cell in jupytext.read(NOTEBOOKS / "results_map.md").cells:
-        for statement in ast.parse(cell.source).body if cell.cell_type == "code" else []:
-            if isinstance(statement, ast.Assign) and statement.targets[0].id == "FIGURES":
-                return ast.literal_eval(statement.value)
-    raise AssertionError("no FIGURES in the map")
+def calls():
+    """The functions that notebooks call, as they are written there."""
+    for path in NOTEBOOKS.glob("*.md"):
+        for cell in jupytext.read(path).cells:
+            for node in ast.walk(ast.parse(cell.source)) if cell.cell_type == "code" else []:
+                if isinstance(node, ast.Call):
+                    yield ast.unparse(node.func)
 
 
-def saved():
-    """The figures that notebooks save."""
-    text = "".join(path.read_text() for path in NOTEBOOKS.glob("*.md"))
-    return re.findall(r'\bsave\(\s*[\w.]+,\s*"([a-z0-9-]+)"', text)
+def test_notebooks_save_no_figure_past_the_map():
+    assert not {"save", "figures.save"} & set(calls())
 
 
-def test_every_figure_stands_on_the_map():
-    assert set(mapped()) == set(saved())
+def test_every_figure_is_called_in_a_notebook():
+    assert {entry.function for entry in figures().values()} <= set(calls())
 
 
-def test_figure_names_are_unique():
-    names = [*saved(), *figures()]
-    assert len(names) == len(set(names))
-
-
-def test_every_figure_of_a_study_is_called_in_a_notebook():
-    text = "".join(path.read_text() for path in NOTEBOOKS.glob("*.md"))
+def test_every_figure_rests_on_results():
+    names = {row["name"] for row in catalogue()}
     for id, entry in figures().items():
-        assert f"{entry.function}(" in text, id
-
-
-def test_every_figure_rests_on_a_result():
-    assert all(mapped().values())
+        assert entry.rests_on and set(entry.rests_on) <= names, id
 
 
 def stated():
