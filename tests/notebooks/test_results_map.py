@@ -31,7 +31,8 @@ def test_every_figure_is_called_in_a_notebook():
 def test_every_figure_rests_on_results():
     names = {row["name"] for row in catalogue()}
     for id, entry in figures().items():
-        assert entry.rests_on and set(entry.rests_on) <= names, id
+        assert entry.rests_on, id
+        assert set(entry.rests_on) <= names, id
 
 
 def stated():
