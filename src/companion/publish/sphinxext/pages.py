@@ -24,6 +24,11 @@ _NOT_NAMES = {"fa-solid", "fa-brands", "fa-regular", "fa-lg", "fa-fw"}
 _REPAIRS = [
     (r'(<button class="btn search-button-field[^>]*?) aria-label="Search"', r"\1"),
     (r'<summary aria-label="Toggle hidden content">', "<summary>"),
+    # a chapter's further pages fold in the sidebar: the arrow alone is no name
+    (
+        r'<summary>(?=<span class="toctree-toggle")',
+        '<summary aria-label="Pages of this chapter">',
+    ),
     (
         r'<div class="sidebar-primary-item">(?=\s*<a class="navbar-brand)',
         '<div class="sidebar-primary-item" role="navigation" aria-label="Home">',
