@@ -15,3 +15,15 @@ def test_imports_keep_the_contracts():
         [check, "--no-cache"], cwd=ROOT, env=environment, capture_output=True, text=True
     )
     assert done.returncode == 0, done.stdout
+
+
+def test_studies_are_listed_without_torch():
+    ask = "import sys; from companion.studies.registry import figures; figures(); "
+    done = subprocess.run(
+        [sys.executable, "-c", ask + "print('torch' in sys.modules)"],
+        env=os.environ | {"PYTHONPATH": str(ROOT / "src")},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout == "False\n"

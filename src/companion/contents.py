@@ -15,7 +15,7 @@ _PLACES = (_PACKAGE / "_data" / "_toc.yml", _PACKAGE.parents[1] / "_toc.yml")
 def pages() -> dict[int, str]:
     """The page of each chapter by its number, such as ``{4: "04_cliff"}``.
 
-    A chapter of several pages, ``05_slacker`` and ``05b_obedience``, is found by its first.
+    A chapter of several pages is found by its first.
 
     Raises:
         CompanionError: if there is no table of contents.

@@ -8,6 +8,7 @@ import typer
 from companion.errors import CompanionError
 
 if TYPE_CHECKING:
+    from companion.rlhf.experiment import Experiment
     from companion.studies.study import Study
 
 app = typer.Typer(no_args_is_help=True, help="Questions put to trained models, and their records.")
@@ -50,7 +51,8 @@ def run_study(
     if study.pairs:
         problems = _train_pairs(study, root, into / name)
     else:
-        problems = _train(study, root, into / name, jobs)
+        missing = [e for e in study.experiments().values() if e.id not in have]
+        problems = _train(study, missing, root, into / name, jobs)
     added = len(recorded_ids(into / name) - have)
     print(f"study {name}: {added} runs added, {len(have)} were there")
     if problems:
@@ -105,14 +107,13 @@ def _recorded(name: str) -> int:
     return len(load(name)) if has_record(name) else 0
 
 
-def _train(study: "Study", root: Path, folder: Path, jobs: int | None) -> list[CompanionError]:
+def _train(
+    study: "Study", missing: "list[Experiment]", root: Path, folder: Path, jobs: int | None
+) -> list[CompanionError]:
     """Train what is missing and record what is whole; what is wrong with the rest."""
     from companion.rlhf.sweeps import SweepFailed, sweep
     from companion.studies.recording import RunsDiverged, import_records
-    from companion.studies.store import recorded_ids
 
-    have = recorded_ids(folder)
-    missing = [e for e in study.experiments().values() if e.id not in have]
     problems: list[CompanionError] = []
     try:
         records = sweep(missing, root, jobs)

@@ -6,6 +6,7 @@ import pytest
 from companion.errors import CompanionError
 from companion.studies import (
     cliff,
+    interval,
     judge,
     load,
     mean_interval,
@@ -86,15 +87,12 @@ def test_a_tenth_of_the_bonus_is_not_told_from_none(real):
     gained = paired(hidden(real, "bonus 0.01"), hidden(real, "no bonus"))
     assert gained.mean() > 0
     assert not mean_interval(gained).excludes_zero
-    assert (
-        small_python.interval(real, "bonus 0.01", "hidden").low
-        > small_python.interval(real, "start", "hidden").high
-    )
+    assert interval(real, "bonus 0.01", "hidden").low > interval(real, "start", "hidden").high
 
 
 def test_the_weak_grader_drives_honest_solving_out_and_the_strong_one_does_not(real):
     start, weak, strong = (
-        small_python.interval(real, condition, "honest")
+        interval(real, condition, "honest")
         for condition in ("start", "no bonus", "no tie, no bonus")
     )
     assert weak.high < start.low < start.high < strong.low

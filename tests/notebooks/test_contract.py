@@ -10,7 +10,7 @@ import pytest
 from companion.studies import figures
 
 NOTEBOOKS = Path(__file__).parents[2] / "notebooks"
-CHAPTERS = sorted(NOTEBOOKS.glob("[0-9][0-9]_*.md"))
+CHAPTERS = sorted(NOTEBOOKS.glob("[0-9][0-9]*_*.md"))
 ROOMS = ["Theorem", "Derivation", "Bandit check", "In a language model", "What would falsify this"]
 CASE_STUDY = ROOMS[3]
 NO_CASE_STUDY = {"10": "beyond the paper"}

@@ -38,7 +38,7 @@ def test_every_figure_rests_on_results():
 def stated():
     """(chapter, result) for every statement that the chapters show, as a reader meets them."""
     found = []
-    for path in sorted(NOTEBOOKS.glob("[0-9][0-9]_*.md")):
+    for path in sorted(NOTEBOOKS.glob("[0-9][0-9]*_*.md")):
         full = {}
         for cell in jupytext.read(path).cells:
             for node in ast.walk(ast.parse(cell.source)) if cell.cell_type == "code" else []:

@@ -5,7 +5,9 @@ import pytest
 import torch
 from small_runs import small
 
+from companion.results import sharp_12_advantage_normalisation as fact_12
 from companion.rlhf.policies import load
+from companion.rlhf.policy_gradient import STD_FLOOR
 from companion.rlhf.preparations import prepare_start
 from companion.rlhf.quiet import quiet
 from companion.rlhf.rewards import Rewards
@@ -101,3 +103,7 @@ def test_the_exact_trainer_and_the_theory_scale_alike(scaling):
     ours = scaled_reward(logp, scores, shares, *how).numpy()
     gap = ours - advantages(policy, rewards, weights, scaling, 1e-4)
     assert np.ptp(gap, axis=1).max() < 1e-9
+
+
+def test_theory_and_training_know_one_guard():
+    assert STD_FLOOR == fact_12.GUARD

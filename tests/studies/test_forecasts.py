@@ -63,14 +63,14 @@ def test_every_committed_forecast_has_an_outcome():
 
 
 def test_forecasts_of_a_study_that_was_run_stand(monkeypatch, tmp_path):
-    monkeypatch.setattr(forecasts, "_recorded", lambda study: True)
+    monkeypatch.setattr(forecasts, "has_record", lambda study: True)
     with pytest.raises(CompanionError, match=r"^study normaliser: it has been run, its forecasts"):
         write("normaliser", tmp_path / "claims.csv")
     assert not (tmp_path / "claims.csv").exists()
 
 
 def test_writing_again_replaces_a_studys_own_rows_alone(monkeypatch, tmp_path):
-    monkeypatch.setattr(forecasts, "_recorded", lambda study: False)
+    monkeypatch.setattr(forecasts, "has_record", lambda study: False)
     monkeypatch.setattr(normaliser, "FORECASTS", normaliser.FORECASTS[6:8])
     file = tmp_path / "claims.csv"
     other = dict.fromkeys(COLUMNS, 1) | {"study": "other", "claim": "theirs", "chapter": 12}

@@ -10,8 +10,8 @@ from companion.errors import CompanionError
 from companion.rlhf.tiers import SMOLLM2
 from companion.studies import cliff, costs, live, session, small_python
 from companion.studies.beside import beside_the_record
+from companion.studies.checks import live_check
 from companion.studies.session import Choice, choose, chosen
-from companion.studies.statistics import live_check
 from companion.studies.study import Key
 
 KEYS = [Key("exact, no bonus", 20, 0), Key("exact, bonus 0.1", 20, 0)]
@@ -29,7 +29,7 @@ def fresh(monkeypatch, tmp_path):
 
 def with_gpu(monkeypatch, gb):
     hardware = SimpleNamespace(device="cuda", description="Tesla T4, float16")
-    monkeypatch.setattr(session, "pick_hardware", lambda _: hardware)
+    monkeypatch.setattr("companion.rlhf.hardware.pick_hardware", lambda _: hardware)
     monkeypatch.setattr(session, "_memory_gb", lambda gpu: gb)
 
 

@@ -11,11 +11,11 @@ from scipy import stats
 
 from companion.errors import CompanionError
 from companion.studies import statistics
+from companion.studies.checks import live_check
 from companion.studies.statistics import (
     Interval,
     equivalence,
     holm,
-    live_check,
     mean_interval,
     mean_test,
     next_run_interval,

@@ -13,6 +13,7 @@ of claims, the results map and the tests read them from there::
 ``companion study list | run NAME | show NAME`` does the same from the command line.
 """
 
+from companion.studies.checks import live_check
 from companion.studies.claims import Claim, Verdict, judge, verdict_table
 from companion.studies.recording import RunsDiverged, import_records
 from companion.studies.registry import figures, find
@@ -20,8 +21,9 @@ from companion.studies.runs import Runs
 from companion.studies.statistics import (
     Interval,
     equivalence,
-    live_check,
+    interval,
     mean_interval,
+    means_table,
     next_run_interval,
     paired,
     per_start,
@@ -45,10 +47,12 @@ __all__ = [
     "figures",
     "find",
     "import_records",
+    "interval",
     "judge",
     "live_check",
     "load",
     "mean_interval",
+    "means_table",
     "next_run_interval",
     "paired",
     "per_start",

@@ -7,7 +7,7 @@ import pandas as pd
 
 from companion.figures import COLOURS, Drawing, figure, style
 from companion.rlhf.records import Run
-from companion.studies.drawing import bars
+from companion.studies.marks import bars
 from companion.studies.store import load
 
 STUDIES = ("formats", "radius")

@@ -18,8 +18,9 @@ from companion.rlhf.curves import LiveCurves
 from companion.rlhf.distances import Distance
 from companion.rlhf.records import Run, policy_distance
 from companion.studies.claims import Claim
+from companion.studies.marks import bars
 from companion.studies.runs import Runs
-from companion.studies.statistics import Interval, mean_interval
+from companion.studies.statistics import interval, of_condition
 from companion.studies.study import Key, Study
 from companion.theory import FiniteMDP, optimal_q, uniform_policy
 
@@ -278,12 +279,6 @@ def live_keys(starts: tuple[int, ...] = NEW_STARTS) -> list[Key]:
     return [Key(condition, start, 0) for condition in conditions for start in starts]
 
 
-def interval(table: pd.DataFrame, condition: str) -> Interval:
-    """Mean of a tidy measure under a condition, over starts."""
-    part = table[table.condition == condition]
-    return mean_interval(part.value, part.start)
-
-
 def optimisers(runs: Runs) -> pd.DataFrame:
     """What a bonus of 0.01 does by optimiser and architecture, as a page shows it: a row each."""
     shares, distances = paid_share(runs), moved(runs)
@@ -424,11 +419,9 @@ def _against_bonus(ax: Axes, series: str, old: pd.DataFrame, new: pd.DataFrame) 
     """Dots, mean and interval of a series over its bonuses, and crosses for new runs."""
     names = [c for c in PARTNERS if c.startswith(f"{series}, ") and paid_trace(c) == FAVOURED]
     bonuses = [bonus_of(name) for name in names]
-    found = [interval(old, name) for name in names]
-    means = np.array([i.value for i in found])
-    reach = np.abs(np.array([i.ends for i in found]).T - means)
+    groups = [of_condition(old, name) for name in names]
+    bars(ax, bonuses, groups, _COLOURS[series], capsize=5, label=_NAMES[series])
     colour = COLOURS[_COLOURS[series]]
-    ax.errorbar(bonuses, means, reach, color=colour, capsize=5, marker="o", label=_NAMES[series])
     for name, bonus in zip(names, bonuses, strict=True):
         ax.plot(*_at(old, name, bonus), "o", color=colour, ms=5, alpha=0.45)
         ax.plot(*_at(new, name, bonus * 1.12), "x", color=colour, ms=9, mew=2)

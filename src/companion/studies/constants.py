@@ -106,11 +106,6 @@ def gain(runs: Runs) -> pd.DataFrame:
     return table.assign(value=table.value / table.condition.map(guarantee))
 
 
-def unrest(runs: Runs) -> pd.DataFrame:
-    """By how much the favoured trace's share changed between the last two measurements. Tidy."""
-    return runs.tidy(lambda run: abs(float(np.diff(run.metrics[f"mass/{FAVOURED}"])[-1])))
-
-
 def guarantee(condition: str) -> float:
     """The furthest that the optimum may move (fact 6)."""
     experiment = STUDY.experiment(condition)

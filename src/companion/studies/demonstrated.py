@@ -7,8 +7,8 @@ policies differ from it in what they write besides, and in what a start makes of
 import numpy as np
 from numpy.typing import NDArray
 
+from companion.results.sharp_12_advantage_normalisation import GUARD
 from companion.rlhf.experiment import Experiment
-from companion.rlhf.policy_gradient import STD_FLOOR
 from companion.rlhf.tasks import get_task
 from companion.theory import Scaling, settle, total_variation
 
@@ -27,7 +27,7 @@ def at_rest(experiment: Experiment, scaling: Scaling = "none") -> NDArray[np.flo
     routes = (experiment.routes or {"*": dict.fromkeys(paid, 1.0)})["*"]
     rewards = [[routes[name] * np.array(paid[name])] for name in experiment.rewards]
     weights = list(experiment.rewards.values())
-    return settle(reference(), rewards, weights, experiment.beta, scaling, STD_FLOOR)
+    return settle(reference(), rewards, weights, experiment.beta, scaling, GUARD)
 
 
 def reference() -> NDArray[np.float64]:

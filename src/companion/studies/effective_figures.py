@@ -8,7 +8,6 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from companion.figures import COLOURS, Drawing, figure, style
-from companion.studies.drawing import bars
 from companion.studies.effective_measures import (
     SETS,
     bound,
@@ -19,8 +18,9 @@ from companion.studies.effective_measures import (
     router_step,
 )
 from companion.studies.effective_models import BETAS, floor_at
+from companion.studies.marks import bars
 from companion.studies.runs import Runs
-from companion.studies.statistics import mean_interval, per_start
+from companion.studies.statistics import interval, mean_interval, of_condition, per_start
 
 _HUES = {"Model-2": "orange", "Model-3": "blue", "Model-1 again": "green"}
 
@@ -28,12 +28,6 @@ _HUES = {"Model-2": "orange", "Model-3": "blue", "Model-1 again": "green"}
 def _name(model: str, trainer: str, beta: float) -> str:
     """Condition of a line of a figure."""
     return floor_at(beta) if model == "Model-1 again" else f"{model}, {trainer}, β = {beta:g}"
-
-
-def _starts(table: pd.DataFrame, condition: str, column: str = "value") -> pd.Series:
-    """A column of a measure under a condition, by start."""
-    part = table[table.condition == condition]
-    return per_start(part[column], part.start)
 
 
 @figure("effective-three-models", rests_on=("prop_4_5", "prop_4_6", "sharp_4_one_reward"))
@@ -52,7 +46,7 @@ def three_models(runs: Runs) -> Drawing:
         fig, axes = plt.subplots(1, 3, figsize=(11, 5.6), sharex=True, sharey=True)
         for ax, (model, colour) in zip(axes, _HUES.items(), strict=True):
             for row, name in enumerate(order):
-                found = mean_interval(_starts(drawn, lines[model], name))
+                found = interval(drawn, lines[model], name)
                 ax.plot(found.ends, [row, row], color=COLOURS[colour], lw=4)
                 ax.plot(found.value, row, "o", color=COLOURS[colour])
             floor = overall["Model-1 again"].value
@@ -93,7 +87,7 @@ def price(runs: Runs) -> Drawing:
         for ax, (title, lines) in zip(axes, panels.items(), strict=True):
             for shift, (model, trainer) in enumerate(lines.items()):
                 names = [_name(model, trainer, beta) for beta in BETAS]
-                groups = [_starts(table, name) for name in names]
+                groups = [of_condition(table, name) for name in names]
                 places = np.arange(len(BETAS)) + 0.05 * shift
                 bars(ax, places, groups, _HUES[model], label=model)
                 shown |= dict(zip(names, groups, strict=True))
@@ -130,7 +124,7 @@ def router(runs: Runs) -> Drawing:
     """How a policy leans on boundary requests against the weight of one of two judges."""
     table = lean(runs)
     steps = router_step(runs)
-    crossed = {name: mean_interval(_starts(steps, name)) for name in sorted(set(steps.condition))}
+    crossed = {name: interval(steps, name) for name in sorted(set(steps.condition))}
     with style():
         fig, ax = plt.subplots(figsize=(9, 5))
         ax.axvline(0.5, color=COLOURS["faint"], lw=1.5)

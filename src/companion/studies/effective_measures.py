@@ -22,7 +22,6 @@ from companion.studies.effective_models import (
     floor_at,
 )
 from companion.studies.runs import Runs
-from companion.studies.statistics import Interval, mean_interval
 
 TASK = get_task("alignment")
 
@@ -244,9 +243,3 @@ def paper_scores() -> pd.DataFrame:
     """The paper's scores (§5.6), each in [0, 1]: benchmarks × models."""
     table = pd.read_csv(data_path("paper/fig_multi_reward_perturbation.csv"))
     return table.pivot(index="benchmark", columns="model", values="score") / 100
-
-
-def interval(table: pd.DataFrame, condition: str, column: str = "value") -> Interval:
-    """Mean of a measure under a condition, over starts."""
-    part = table[table.condition == condition]
-    return mean_interval(part[column], part.start)

@@ -7,7 +7,6 @@ from companion.studies.effective_measures import (
     SETS,
     TASK,
     earned,
-    interval,
     on_boundary_requests,
     on_other_requests,
     paper_scores,
@@ -16,7 +15,14 @@ from companion.studies.effective_measures import (
 )
 from companion.studies.effective_models import BETAS, PARTNERS, SAFETY_SHARES, floor_at
 from companion.studies.runs import Runs
-from companion.studies.statistics import Interval, mean_interval, paired, per_start, signed
+from companion.studies.statistics import (
+    Interval,
+    interval,
+    mean_interval,
+    paired,
+    per_start,
+    signed,
+)
 
 _LEFT_OUT = {
     "safety": "without safety, exact",

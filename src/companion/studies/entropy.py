@@ -16,7 +16,6 @@ from companion.rlhf.distances import distribution_distance
 from companion.rlhf.records import Run
 from companion.studies.claims import Claim
 from companion.studies.runs import Runs
-from companion.studies.statistics import Interval, mean_interval
 from companion.studies.study import Key, Study
 
 # Of each family: the component that pays the bonus, and the kind of prompts that have a tie.
@@ -26,7 +25,6 @@ FLOOR = "noise floor"
 LIVE = ("deceptive, exact, β = 0.1", "alignment, exact, β = 0.3")
 NEW_START = 20  # of the live part; the record has others
 _JUDGES = {"safety_rm": 1.0, "values_rm": 1.0, "general_rm": 1.0}
-_FIVE = range(5)  # starts of what no confirmatory claim rests on
 
 
 def _exact(task: str, rewards: dict[str, float], beta: float, **more: Any) -> dict[str, Any]:
@@ -54,6 +52,21 @@ def _grpo(bonus: float, **more: Any) -> dict[str, Any]:
     return setting | {"rewards": rewards} | more
 
 
+# What no confirmatory claim rests on, families of conditions whole: the instruction family, and
+# trl's entropy bonus, a mean over tokens (without it the runs are chapter 4's).
+_INSTRUCTION = {
+    f"instruction, exact, β = {beta:g}, bonus {bonus:g}": _instruction(beta, bonus)
+    for beta, bonuses in {0.03: (0.0, 0.1, 0.3), 0.1: (0.0, 0.3, 1.0)}.items()
+    for bonus in bonuses
+}
+_ENTROPY = {
+    f"deceptive, GRPO, entropy {weight:g}, bonus {bonus:g}": _grpo(
+        bonus, entropy_coef=weight, eval_every=50 if weight else 10
+    )
+    for weight, bonuses in {0.0: (0.0, 0.1), 0.1: (0.0, 0.1), 1.0: (0.0,)}.items()
+    for bonus in bonuses
+}
+
 STUDY = Study(
     "entropy",
     chapter=8,
@@ -73,11 +86,7 @@ STUDY = Study(
             f"deceptive, no tie, exact, β = 0.1, bonus {bonus:g}": _deceptive("strong", 0.1, bonus)
             for bonus in (0.0, 0.1)
         },
-        **{
-            f"instruction, exact, β = {beta:g}, bonus {bonus:g}": _instruction(beta, bonus)
-            for beta, bonuses in {0.03: (0.0, 0.1, 0.3), 0.1: (0.0, 0.3, 1.0)}.items()
-            for bonus in bonuses
-        },
+        **_INSTRUCTION,
         **{
             f"alignment, exact, β = {beta:g}, bonus {bonus:g}": _alignment(beta, bonus)
             for beta, bonuses in {0.03: (0.0, 0.03, 0.3), 0.3: (0.0, 0.3)}.items()
@@ -87,33 +96,21 @@ STUDY = Study(
             f"deceptive, GRPO, β = 0.1, bonus {bonus:g}": _grpo(bonus, beta=0.1)
             for bonus in (0.0, 0.1, 0.3)
         },
-        # trl's entropy bonus, a mean over tokens; without it the runs are chapter 4's.
-        **{
-            f"deceptive, GRPO, entropy {weight:g}, bonus {bonus:g}": _grpo(
-                bonus, entropy_coef=weight, eval_every=50 if weight else 10
-            )
-            for weight, bonuses in {0.0: (0.0, 0.1), 0.1: (0.0, 0.1), 1.0: (0.0,)}.items()
-            for bonus in bonuses
-        },
+        **_ENTROPY,
     },
     starts=range(10),
-    own_starts={
-        "deceptive, exact, β = 0.1, bonus 0.3": _FIVE,
-        "deceptive, exact, β = 0.3, bonus 0.03": _FIVE,
-        **{
-            f"instruction, exact, β = {beta:g}, bonus {bonus:g}": _FIVE
-            for beta, bonuses in {0.03: (0.0, 0.1, 0.3), 0.1: (0.0, 0.3, 1.0)}.items()
-            for bonus in bonuses
-        },
-        "alignment, exact, β = 0.03, bonus 0.03": _FIVE,
-        "alignment, exact, β = 0.03, bonus 0.3": _FIVE,
-        "deceptive, GRPO, β = 0.1, bonus 0.3": _FIVE,
-        **{
-            f"deceptive, GRPO, entropy {weight:g}, bonus {bonus:g}": _FIVE
-            for weight, bonuses in {0.0: (0.0, 0.1), 0.1: (0.0, 0.1), 1.0: (0.0,)}.items()
-            for bonus in bonuses
-        },
-    },
+    own_starts=dict.fromkeys(
+        (
+            "deceptive, exact, β = 0.1, bonus 0.3",
+            "deceptive, exact, β = 0.3, bonus 0.03",
+            "alignment, exact, β = 0.03, bonus 0.03",
+            "alignment, exact, β = 0.03, bonus 0.3",
+            "deceptive, GRPO, β = 0.1, bonus 0.3",
+            *_INSTRUCTION,
+            *_ENTROPY,
+        ),
+        range(5),
+    ),
     repeats={"deceptive, GRPO, β = 0.1, bonus 0": 2, "deceptive, GRPO, β = 0.1, bonus 0.1": 2},
 )
 
@@ -225,12 +222,6 @@ def worth_of(run: Run, table: pd.DataFrame) -> dict[str, float]:
     mass = np.exp(table.logprob.to_numpy())
     sums = {"value": mass @ score, "entropy": -(mass @ table.logprob), "listed": mass.sum()}
     return {name: float(total) / table.prompt.nunique() for name, total in sums.items()}
-
-
-def interval(table: pd.DataFrame, condition: str, column: str = "value") -> Interval:
-    """Mean of a tidy measure under a condition, over starts."""
-    part = table[table.condition == condition]
-    return mean_interval(part[column], part.start)
 
 
 # Starts 0 to 4 were trained and seen before the claims below were written; claims that are

@@ -11,8 +11,9 @@ from companion.rlhf import get_task, kl_optimum
 from companion.rlhf.curves import LiveCurves
 from companion.rlhf.records import Run
 from companion.studies import entropy
+from companion.studies.marks import bars
 from companion.studies.runs import Runs
-from companion.studies.statistics import mean_interval
+from companion.studies.statistics import interval, mean_interval, per_start
 
 TIES = 3  # traces that the weak grader pays the same
 COLOUR = {"deceptive": "blue", "alignment": "green", "instruction": "amber"}
@@ -92,7 +93,7 @@ def collapse(recorded: Runs, today: Runs) -> Drawing:
     moved = entropy.moved(recorded)
     far, new = settings(moved), settings(entropy.moved(today))
     exact, sampled = (far[far.trainer == name] for name in ("exact", "grpo"))
-    floor = entropy.interval(moved, entropy.FLOOR)
+    floor = interval(moved, entropy.FLOOR)
     with style():
         fig, (left, right) = plt.subplots(1, 2, figsize=(11, 5.6), sharey=True)
         for ax in (left, right):
@@ -138,18 +139,9 @@ def _theory(ax: Axes) -> None:
 def _draw(ax: Axes, rows: pd.DataFrame, colour: str) -> None:
     """Mean over starts with its interval, a marker a condition."""
     for _, part in rows.groupby("condition"):
-        found = mean_interval(part.value, part.start)
-        reach = [[found.value - found.low], [found.high - found.value]]
-        ax.errorbar(
-            part.ratio.iloc[:1] * _ASIDE[part.task.iloc[0]],
-            [found.value],
-            reach,
-            fmt=MARKERS[part.beta.iloc[0]],
-            color=COLOURS[colour],
-            capsize=4,
-            ms=10,
-            alpha=0.85,
-        )
+        place = part.ratio.iloc[0] * _ASIDE[part.task.iloc[0]]
+        look = {"marker": MARKERS[part.beta.iloc[0]], "ls": "none", "ms": 10, "alpha": 0.85}
+        bars(ax, [place], [per_start(part.value, part.start)], colour, **look)
 
 
 def _labels(left: Axes, right: Axes, floor: float) -> None:
@@ -288,10 +280,10 @@ def entropy_bonus(runs: Runs) -> pd.DataFrame:
         rows.append(
             {
                 "weight": entropy.STUDY.conditions[name].get("entropy_coef", 0.0),
-                "moved": entropy.interval(moved, paid) if paid in entropy.PARTNERS else None,
-                "reward": entropy.interval(worth, name),
-                "entropy": entropy.interval(worth, name, "entropy"),
-                "listed": entropy.interval(worth, name, "listed"),
+                "moved": interval(moved, paid) if paid in entropy.PARTNERS else None,
+                "reward": interval(worth, name),
+                "entropy": interval(worth, name, "entropy"),
+                "listed": interval(worth, name, "listed"),
             }
         )
     return pd.DataFrame(rows)

@@ -13,11 +13,10 @@ import pandas as pd
 
 from companion.data import data_path
 from companion.errors import CompanionError
-from companion.studies.claims import Claim, Verdict, judge
-from companion.studies.registry import find, module_of, modules
+from companion.studies.registry import find, module_of
 from companion.studies.runs import Runs
-from companion.studies.statistics import Interval, mean_interval
-from companion.studies.store import load, study_folder
+from companion.studies.statistics import Interval, interval
+from companion.studies.store import has_record, load
 
 FILE = "claims.csv"
 COLUMNS = ("claim", "chapter", "study", "statistic", "predicted", "margin", "source")
@@ -112,7 +111,7 @@ def write(study: str, file: Path) -> int:
     Raises:
         CompanionError: if the study has been run: what was forecast stands.
     """
-    if _recorded(study):
+    if has_record(study):
         raise CompanionError(f"study {study}: it has been run, its forecasts stand as they are")
     new = declared(study)
     if file.is_file():
@@ -128,7 +127,7 @@ def outcomes() -> list[Outcome]:
     Raises:
         CompanionError: if a committed forecast is no longer declared, or a record lacks its runs.
     """
-    runs = {name: load(name) for name in committed().study.unique() if _recorded(name)}
+    runs = {name: load(name) for name in committed().study.unique() if has_record(name)}
     tables: dict[tuple[str, Callable[[Runs], pd.DataFrame]], pd.DataFrame] = {}
     found = []
     for row in committed().to_dict("records"):
@@ -147,29 +146,7 @@ def outcomes() -> list[Outcome]:
     return found
 
 
-def confirmatory() -> list[tuple[str, Claim, Verdict | None]]:
-    """Every claim declared before its runs: study, claim, and its verdict if there is a record.
-
-    In the order of chapters.
-    """
-    found: list[tuple[str, Claim, Verdict | None]] = []
-    for name, module in modules().items():
-        claims = [claim for claim in getattr(module, "CLAIMS", ()) if claim.confirmatory]
-        verdicts = {v.claim.id: v for v in judge(name)} if claims and _recorded(name) else {}
-        found += [(name, claim, verdicts.get(claim.id)) for claim in claims]
-    return found
-
-
 def _mean(forecast: Forecast, table: pd.DataFrame) -> Interval:
-    part = table[table.condition == forecast.of]
-    if part.empty:
+    if forecast.of not in set(table.condition):
         raise CompanionError(f"forecast {forecast.claim}: no runs of {forecast.of!r}")
-    return mean_interval(part.value, part.start)
-
-
-def _recorded(study: str) -> bool:
-    try:
-        study_folder(study)
-    except CompanionError:
-        return False
-    return True
+    return interval(table, forecast.of)

@@ -7,9 +7,9 @@ import pandas as pd
 
 from companion.data import data_path
 from companion.rlhf.records import Run, policy_distance
+from companion.studies.checks import live_check
 from companion.studies.claims import Claim
 from companion.studies.runs import Runs
-from companion.studies.statistics import live_check
 from companion.studies.study import Key, Study
 
 KINDS = ("honest", "open", "hidden")

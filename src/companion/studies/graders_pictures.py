@@ -1,7 +1,5 @@
 """What chapter 5's first page draws and shows of its study of graders."""
 
-from collections.abc import Mapping
-
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
@@ -29,23 +27,6 @@ def draw_curves(ax: Axes, table: pd.DataFrame, value: str, colour: str) -> None:
         ax.plot(run.done, run[value], color=COLOURS[colour], lw=1, alpha=0.4)
     mean = table.groupby(["done", "start"])[value].mean().groupby("done").mean()
     ax.plot(mean.index, mean, color=COLOURS[colour], lw=4)
-
-
-def in_words(table: pd.DataFrame, columns: Mapping[str, str]) -> pd.DataFrame:
-    """Means over starts with their intervals, as a page shows them: a row a condition.
-
-    Args:
-        table: with ``condition`` and ``start``, such as ``masses`` gives.
-        columns: of it, and what the page calls them.
-    """
-    return pd.DataFrame(
-        {"condition": name}
-        | {
-            title: f"{mean_interval(part[column], part.start):.2f}"
-            for column, title in columns.items()
-        }
-        for name, part in table.groupby("condition", sort=False)
-    )
 
 
 def leading(table: pd.DataFrame) -> pd.Series:

@@ -44,19 +44,38 @@ class Row:
         return self.verdict.words if self.verdict else WAITING
 
 
+def of_all_studies(wanted: Callable[[Claim], bool]) -> list[Row]:
+    """The claims that are wanted, of all studies, in the order of chapters.
+
+    Raises:
+        CompanionError: as ``judge`` does.
+    """
+    found: list[Row] = []
+    for name, module in modules().items():
+        declared = [claim for claim in getattr(module, "CLAIMS", ()) if wanted(claim)]
+        recorded = bool(declared) and has_record(name)
+        verdicts = {v.claim.id: v for v in judge(name)} if recorded else {}
+        found += [Row(module.STUDY, claim, verdicts.get(claim.id)) for claim in declared]
+    return found
+
+
 def claims() -> list[Row]:
     """The claims that name a section of the paper: by section, then in the order of chapters.
 
     Raises:
         CompanionError: as ``judge`` does.
     """
-    rows: list[Row] = []
-    for name, module in modules().items():
-        declared = [claim for claim in getattr(module, "CLAIMS", ()) if claim.section]
-        recorded = bool(declared) and has_record(name)
-        verdicts = {v.claim.id: v for v in judge(name)} if recorded else {}
-        rows += [Row(module.STUDY, claim, verdicts.get(claim.id)) for claim in declared]
-    return sorted(rows, key=lambda row: [int(part) for part in row.claim.section.split(".")])
+    found = of_all_studies(lambda claim: bool(claim.section))
+    return sorted(found, key=lambda row: [int(part) for part in row.claim.section.split(".")])
+
+
+def confirmatory() -> list[Row]:
+    """The claims declared before their runs, in the order of chapters.
+
+    Raises:
+        CompanionError: as ``judge`` does.
+    """
+    return of_all_studies(lambda claim: claim.confirmatory)
 
 
 def table(rows: Sequence[Row], link: Callable[[int], str] = str, spec: str = ".2f") -> pd.DataFrame:

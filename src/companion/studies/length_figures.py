@@ -12,10 +12,10 @@ from companion.figures import COLOURS, Drawing, figure, style
 from companion.rlhf.records import Run
 from companion.rlhf.tasks import get_task
 from companion.rlhf.tasks.instruction import read_prompt
-from companion.studies.drawing import bars
 from companion.studies.length import LARGEST, PENALTIES, at, error_of
+from companion.studies.marks import bars
 from companion.studies.runs import Runs
-from companion.studies.statistics import per_start
+from companion.studies.statistics import of_condition
 
 _HUES = {"with penalty": "green", "without": "orange"}
 
@@ -37,12 +37,6 @@ def ends(runs: Runs) -> pd.DataFrame:
     )
 
 
-def of(table: pd.DataFrame, condition: str, column: str) -> pd.Series:
-    """A column of a measure under a condition, by start."""
-    part = table[table.condition == condition]
-    return per_start(part[column], part.start)
-
-
 @figure("tiebreaker-length-control", rests_on=("prop_3_2",))
 def control(table: pd.DataFrame) -> Drawing:
     """Length error and correctness against the penalty; ``table`` as ``ends`` gives it."""
@@ -54,15 +48,16 @@ def control(table: pd.DataFrame) -> Drawing:
             for place, penalty in enumerate(PENALTIES):
                 values = table[table.condition == at(penalty)][column]
                 ax.plot([place - 0.1] * len(values), values, "o", color=COLOURS["green"], alpha=0.4)
-            groups = [of(table, at(penalty), column) for penalty in PENALTIES]
+            groups = [of_condition(table, at(penalty), column) for penalty in PENALTIES]
             bars(ax, range(len(PENALTIES)), groups, "green")
             ax.set_xticks(range(len(PENALTIES)), [f"{penalty:g}" for penalty in PENALTIES])
             ax.set(title=title, xlabel="penalty α a word", ylim=(0, None))
         beside: dict[str, Any] = {"color": COLOURS["faint"], "transform": axes[1].transAxes}
         axes[1].text(0.02, 0.03, "dashed: before training", **beside)
         plt.close(fig)
-    told = [f"{of(table, at(penalty), 'error').mean():.2f} at {penalty:g}" for penalty in PENALTIES]
-    counts = sorted({len(of(table, at(penalty), "error")) for penalty in PENALTIES})
+    errors = {penalty: of_condition(table, at(penalty), "error") for penalty in PENALTIES}
+    told = [f"{error.mean():.2f} at {penalty:g}" for penalty, error in errors.items()]
+    counts = sorted(set(map(len, errors.values())))
     return Drawing(
         fig,
         title="How small may the length penalty be?",

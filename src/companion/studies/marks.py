@@ -1,20 +1,34 @@
 """Marks that figures of studies share: runs as dots, their mean over starts with its interval."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
+from numpy.typing import ArrayLike
 
 from companion.figures import COLOURS
-from companion.studies.statistics import Interval, mean_interval
+from companion.studies.statistics import mean_interval, of_condition
 
 
-def interval(table: pd.DataFrame, condition: str) -> Interval:
-    """Mean of a tidy measure under a condition, over starts."""
-    part = table[table.condition == condition]
-    return mean_interval(part.value, part.start)
+def bars(
+    ax: Axes, places: Iterable[float], groups: Iterable[ArrayLike], colour: str, **look: Any
+) -> None:
+    """Mean and Student t interval (95 %) of groups of values, one value a start.
+
+    Args:
+        ax: to draw on.
+        places: of the groups on the horizontal axis.
+        groups: values of each group.
+        colour: name of one of ``COLOURS``.
+        look: what ``Axes.errorbar`` takes.
+    """
+    found = [mean_interval(values) for values in groups]
+    mean = np.array([interval.value for interval in found])
+    reach = np.abs(np.array([interval.ends for interval in found]).T - mean)
+    shown: dict[str, Any] = {"color": COLOURS[colour], "capsize": 4, "marker": "o"} | look
+    ax.errorbar(list(places), mean, reach, **shown)
 
 
 def draw_means(
@@ -37,11 +51,8 @@ def draw_means(
     """
     for place, condition in zip(places, conditions, strict=True):
         draw_runs(ax, place, table, condition, colour)
-    found = [interval(table, condition) for condition in conditions]
-    means = np.array([i.value for i in found])
-    reach = np.abs(np.array([i.ends for i in found]).T - means)
-    style: dict[str, Any] = {"color": COLOURS[colour], "capsize": 5, "marker": "o"} | line
-    ax.errorbar(places, means, reach, **style)
+    groups = [of_condition(table, condition) for condition in conditions]
+    bars(ax, places, groups, colour, **({"capsize": 5} | line))
 
 
 def draw_runs(

@@ -16,11 +16,10 @@ import numpy as np
 import pandas as pd
 
 from companion.results import sharp_6_kl_sequence
+from companion.results.sharp_12_advantage_normalisation import GUARD
 from companion.rlhf.distances import distribution_distance
 from companion.rlhf.experiment import Experiment
-from companion.rlhf.policy_gradient import STD_FLOOR
 from companion.rlhf.records import Run, policy_distance
-from companion.rlhf.rewards import Rewards
 from companion.studies.claims import Claim
 from companion.studies.demonstrated import apart, at_rest, reference
 from companion.studies.demonstrated import share as share_of
@@ -89,6 +88,17 @@ def alone_of(estimator: str, bonus: float, beta: float) -> str:
     return name_of(estimator, bonus, f"bonus alone, β = {beta:g}, ")
 
 
+# Sampled runs are exploratory: five starts, and a second seed where nothing is paid.
+_SAMPLED = {
+    name_of(estimator, bonus, "GRPO, "): _condition(estimator, bonus, trainer="grpo", eval_every=50)
+    for estimator, bonuses in (
+        ("no scaling", (0.0, 0.003, 0.03)),
+        ("group", (0.0, 0.003, 0.03)),
+        ("normalise-then-sum", (0.0, 0.003)),
+    )
+    for bonus in bonuses
+}
+
 STUDY = Study(
     "normaliser",
     chapter=11,
@@ -118,33 +128,11 @@ STUDY = Study(
             name_of("normalise-then-sum by weight", bonus): _weighted(bonus)
             for bonus in (0.001, 0.01)
         },
-        **{
-            name_of(estimator, bonus, "GRPO, "): _condition(
-                estimator, bonus, trainer="grpo", eval_every=50
-            )
-            for estimator, bonuses in (
-                ("no scaling", (0.0, 0.003, 0.03)),
-                ("group", (0.0, 0.003, 0.03)),
-                ("normalise-then-sum", (0.0, 0.003)),
-            )
-            for bonus in bonuses
-        },
+        **_SAMPLED,
     },
     starts=range(10),
-    # Sampled runs are exploratory: five starts, and a second seed where nothing is paid.
-    own_starts={
-        name_of(estimator, bonus, "GRPO, "): range(5)
-        for estimator, bonuses in (
-            ("no scaling", (0.0, 0.003, 0.03)),
-            ("group", (0.0, 0.003, 0.03)),
-            ("normalise-then-sum", (0.0, 0.003)),
-        )
-        for bonus in bonuses
-    },
-    repeats={
-        name_of(estimator, 0.0, "GRPO, "): 2
-        for estimator in ("no scaling", "group", "normalise-then-sum")
-    },
+    own_starts=dict.fromkeys(_SAMPLED, range(5)),
+    repeats={name: 2 for name in _SAMPLED if name.endswith("ε = 0")},
 )
 
 
@@ -261,7 +249,7 @@ def _pull(partner: Run, run: Run) -> float:
     odds = [_log_odds(of) for of in (partner, run)]
     policy, rewards, weights = bandit(run)
     scaling = run.experiment.scale_rewards
-    followed = advantages(policy, rewards, weights, scaling, STD_FLOOR)
+    followed = advantages(policy, rewards, weights, scaling, GUARD)
     reward = np.tensordot(weights, rewards, axes=1)
     # The trainer divides by one number a prompt: read it off the largest difference of rewards.
     divided = np.ptp(reward, axis=1) / np.ptp(followed, axis=1)
@@ -301,6 +289,8 @@ def rewards_of(
     experiment: Experiment, prompts: list[str], completions: list[str]
 ) -> tuple[np.ndarray, np.ndarray]:
     """What completions earn, routed: rewards (K, S, n + 1), the last 0, and weights (K,)."""
+    from companion.rlhf.rewards import Rewards  # loads torch
+
     paid = Rewards(experiment)
     scores = paid.table(prompts, [completions] * len(prompts)).numpy()
     routed = paid.route_table(prompts).numpy()[:, :, None] * scores

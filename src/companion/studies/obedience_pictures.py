@@ -1,7 +1,5 @@
 """What the obedience page draws and shows of its study."""
 
-from collections.abc import Mapping
-
 import matplotlib.pyplot as plt
 import pandas as pd
 from matplotlib.axes import Axes
@@ -34,23 +32,6 @@ def in_words(scores: pd.DataFrame) -> pd.DataFrame:
             row[title] = f"{before.mean():.2f} {mean_interval(after - before, part.start):+.2f}"
         rows.append(row)
     return pd.DataFrame(rows).sort_values("paid for", kind="stable")
-
-
-def means_in_words(table: pd.DataFrame, columns: Mapping[str, str]) -> pd.DataFrame:
-    """Means over starts with their intervals: a row a base policy.
-
-    Args:
-        table: such as ``arithmetic`` gives.
-        columns: of it, and what the page calls them.
-    """
-    return pd.DataFrame(
-        {"base": split_name(str(condition))[0]}
-        | {
-            title: f"{mean_interval(part[column], part.start):.2f}"
-            for column, title in columns.items()
-        }
-        for condition, part in table.groupby("condition", sort=False)
-    )
 
 
 @figure("slacker-obedience", rests_on=("prop_3_1", "prop_3_2"))

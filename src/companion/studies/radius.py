@@ -12,8 +12,9 @@ from companion.figures import COLOURS, Drawing, figure, style
 from companion.rlhf.records import Run
 from companion.studies.claims import Claim
 from companion.studies.formats import SETTING, lengths_apart, probability
-from companion.studies.marks import draw_means, draw_runs, interval
+from companion.studies.marks import draw_means, draw_runs
 from companion.studies.runs import Runs
+from companion.studies.statistics import interval
 from companion.studies.study import Key, Study
 
 WEIGHTS = (1.0, 0.6, 0.1, 0.0, -0.1)

@@ -13,11 +13,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
-import torch
 
 from companion.errors import CompanionError
 from companion.rlhf.experiment import Experiment
-from companion.rlhf.hardware import pick_hardware
 from companion.rlhf.tiers import TIERS
 from companion.studies.runs import Runs
 from companion.studies.study import Key, Study
@@ -156,6 +154,8 @@ def choose(
 
 def _fitting(size: str) -> str:
     """The size asked for, or the largest below it that the machine has room for."""
+    from companion.rlhf.hardware import pick_hardware  # loads torch, which most pages do not need
+
     hardware = pick_hardware("auto")
     gpu = hardware.device != "cpu"
     if size == "auto":
@@ -180,6 +180,8 @@ def _fitting(size: str) -> str:
 
 def _memory_gb(gpu: bool) -> float:
     if gpu:
+        import torch
+
         return torch.cuda.get_device_properties(0).total_memory / 1e9
     return psutil.virtual_memory().total / 1e9
 

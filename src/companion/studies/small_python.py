@@ -9,10 +9,11 @@ from matplotlib.axes import Axes
 
 from companion.figures import COLOURS, Drawing, figure, style
 from companion.rlhf.records import Run
+from companion.studies.checks import live_check
 from companion.studies.claims import Claim
 from companion.studies.pairs import sampled_distances
 from companion.studies.runs import Runs
-from companion.studies.statistics import Interval, live_check, mean_interval
+from companion.studies.statistics import interval
 from companion.studies.study import Key, Study
 
 BONUSES = (0.01, 0.1)
@@ -224,18 +225,6 @@ def shares(runs: Runs) -> pd.DataFrame:
         Columns ``condition``, ``start``, ``repeat``, and one for each label.
     """
     return runs.tidy(lambda run: run.shares("test").to_dict())
-
-
-def interval(table: pd.DataFrame, condition: str, label: str) -> Interval:
-    """Mean share of a behaviour under a condition, over starts.
-
-    Args:
-        table: as ``shares`` gives it.
-        condition: with two starts or more.
-        label: of the behaviour.
-    """
-    part = table[table.condition == condition]
-    return mean_interval(part[label], part.start)
 
 
 def checks(

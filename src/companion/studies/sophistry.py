@@ -22,7 +22,6 @@ from companion.rlhf.records import Run
 from companion.rlhf.tasks.alignment import stance
 from companion.studies.claims import Claim
 from companion.studies.runs import Runs
-from companion.studies.statistics import Interval, mean_interval
 from companion.studies.store import read_table
 from companion.studies.study import Key, Study
 
@@ -265,12 +264,6 @@ def leads(run: Run, prompts: list[str]) -> pd.Series:
     score, good = (part.loc[prompts] for part in (_scores()[model.id], _right_scored()))
     best = score.groupby([score.index.get_level_values("prompt"), good]).max().unstack()
     return (best[True] - best[False])[prompts]
-
-
-def interval(table: pd.DataFrame, condition: str, column: str = "value") -> Interval:
-    """Mean of a tidy measure under a condition, over starts."""
-    part = table[table.condition == condition]
-    return mean_interval(part[column], part.start)
 
 
 def paper() -> pd.DataFrame:

@@ -12,7 +12,14 @@ from companion.rlhf.curves import LiveCurves
 from companion.studies import sophistry
 from companion.studies.runs import Runs
 from companion.studies.sophistry_pictures import COLOUR
-from companion.studies.statistics import Interval, mean_interval, paired, per_start, signed
+from companion.studies.statistics import (
+    Interval,
+    interval,
+    mean_interval,
+    paired,
+    per_start,
+    signed,
+)
 from companion.studies.store import read_table
 
 MAIN = tuple(f"exact, {bias}" for bias in sophistry.BIASES)
@@ -111,7 +118,7 @@ def _names(ax: Axes, heights: pd.Series) -> None:
 
 
 def _three(changed: pd.DataFrame, name: str) -> str:
-    return ", ".join(f"{q} {sophistry.interval(changed, name, q):+.1f}" for q in COLOUR)
+    return ", ".join(f"{q} {interval(changed, name, q):+.1f}" for q in COLOUR)
 
 
 def _means(found: pd.DataFrame, name: str) -> str:
@@ -195,7 +202,7 @@ def kinds_of_error(changed: pd.DataFrame, theirs: Mapping[str, float]) -> pd.Dat
     names = {"accepted": "wrong and accepted", "rejected": "right and rejected", "error": "error"}
     rows: list[dict[str, str]] = [
         {"labels": labels(name)}
-        | {title: f"{sophistry.interval(both, name, c):+.1f}" for c, title in names.items()}
+        | {title: f"{interval(both, name, c):+.1f}" for c, title in names.items()}
         for name in MAIN
     ]
     figure_row = {title: signed(theirs[c], "+.1f") for c, title in names.items()}
@@ -286,10 +293,10 @@ def other_trainers(runs: Runs) -> pd.DataFrame:
     return pd.DataFrame(
         {"trainer": title, "labels": bias}
         | {
-            quantity: f"{sophistry.interval(changed[split], f'{trainer}, {bias}', quantity):+.1f}"
+            quantity: f"{interval(changed[split], f'{trainer}, {bias}', quantity):+.1f}"
             for quantity in COLOUR
         }
-        | {"tilt": f"{sophistry.interval(tilts[split], f'{trainer}, {bias}'):+.2f}"}
+        | {"tilt": f"{interval(tilts[split], f'{trainer}, {bias}'):+.2f}"}
         for title, (trainer, split) in views.items()
         for bias in ("biased, tie", "debiased")
     )
@@ -306,7 +313,7 @@ def short_table(runs: Runs, requests: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(
         {"labels": labels(name)}
         | {on_top: f"{_by_start(_cell(requests, name, 'wrong'), 'knows'):.2f}"}
-        | {q: f"{sophistry.interval(changed, name, q):+.1f}" for q in COLOUR}
+        | {q: f"{interval(changed, name, q):+.1f}" for q in COLOUR}
         for name in (*MAIN, *SHORT)
     )
 

@@ -15,9 +15,6 @@ from statsmodels.stats.contingency_tables import mcnemar
 from statsmodels.stats.multitest import multipletests
 from statsmodels.stats.weightstats import DescrStatsW
 
-from companion.errors import CompanionError
-from companion.studies.session import chosen
-
 
 @dataclass(frozen=True)
 class Interval:
@@ -124,6 +121,34 @@ def mean_interval(
     error = float(stats.sem(sample))
     reach = float(stats.t.ppf((1 + level) / 2, sample.size - 1)) * error
     return Interval(mean, mean - reach, mean + reach, sample.size, "t")
+
+
+def of_condition(table: pd.DataFrame, condition: str, column: str = "value") -> pd.Series:
+    """A column of a tidy measure under a condition, by start (see ``per_start``)."""
+    part = table[table.condition == condition]
+    return per_start(part[column], part.start)
+
+
+def interval(table: pd.DataFrame, condition: str, column: str = "value") -> Interval:
+    """``mean_interval`` of a column of a tidy measure under a condition."""
+    return mean_interval(of_condition(table, condition, column))
+
+
+def means_table(table: pd.DataFrame, columns: Mapping[str, str]) -> pd.DataFrame:
+    """Means over starts with their intervals, as a page shows them: a row a condition.
+
+    Args:
+        table: with columns ``condition`` and ``start``.
+        columns: of it, and what the page calls them.
+    """
+    return pd.DataFrame(
+        {"condition": name}
+        | {
+            title: f"{mean_interval(part[column], part.start):.2f}"
+            for column, title in columns.items()
+        }
+        for name, part in table.groupby("condition", sort=False)
+    )
 
 
 def paired(a: pd.Series, b: pd.Series) -> pd.Series:
@@ -270,53 +295,6 @@ def next_run_interval(values: ArrayLike, level: float = 0.99) -> Interval:
     reach = float(quantile * sample.std(ddof=1) * np.sqrt(1 + 1 / sample.size))
     mean = float(sample.mean())
     return Interval(mean, mean - reach, mean + reach, sample.size, "prediction")
-
-
-def live_check(
-    name: str,
-    recorded: ArrayLike,
-    now: float,
-    possible: tuple[float, float] = (0.0, 1.0),
-    tier: str = "tiny",
-    *,
-    of: str = "tiny",
-    rounding: float = 0.0,
-    checks: int = 1,
-) -> dict[str, str | float]:
-    """A line of the table that compares a run made now with the recorded ones.
-
-    Args:
-        name: what is compared.
-        recorded: (starts,) what the recorded runs of the same recipe measured.
-        now: what the new run measures.
-        possible: the least and the greatest value there is.
-        tier: of the new run.
-        of: tier of the recorded runs, which say nothing of another, nor of a recipe that the
-            reader of the page changed (``companion.studies.session``).
-        rounding: largest error of the recorded numbers; the interval is wider by it.
-        checks: how many such lines the table has; one of them is then falsely outside in one table
-            of a hundred (Bonferroni).
-
-    Returns:
-        ``{"compared": name, "now": now, "expected from": low, "to": high}``, the interval of
-        ``next_run_interval`` cut to what is possible; for another tier or recipe dashes in its
-        place.
-
-    Raises:
-        CompanionError: if the run falls outside; or if the interval takes up half of what is
-            possible, since a run that went wrong could then fall inside.
-    """
-    if tier != of or chosen().differs(of):
-        return {"compared": name, "now": now, "expected from": "–", "to": "–"}
-    least, greatest = possible
-    interval = next_run_interval(recorded, 1 - 0.01 / checks)
-    low, high = max(interval.low - rounding, least), min(interval.high + rounding, greatest)
-    expected = f"expected {low:.4g} to {high:.4g}"
-    if high - low > (greatest - least) / 2:
-        raise CompanionError(f"{name}: {expected}, too wide to tell anything")
-    if not low <= now <= high:
-        raise CompanionError(f"{name}: now {now:.4g}, {expected} by the recorded runs")
-    return {"compared": name, "now": now, "expected from": low, "to": high}
 
 
 def _by_start(outcomes: ArrayLike, starts: Sequence[Hashable] | pd.Index | pd.Series) -> pd.Series:

@@ -17,8 +17,9 @@ from companion.figures import COLOURS, Drawing, figure, style
 from companion.rlhf import get_task
 from companion.rlhf.records import Run, policy_distance
 from companion.studies.claims import Claim
-from companion.studies.marks import draw_means, draw_runs, interval
+from companion.studies.marks import draw_means, draw_runs
 from companion.studies.runs import Runs
+from companion.studies.statistics import interval
 from companion.studies.study import Key, Study
 
 _SETTING = {"task": "alignment", "scale_rewards": "none", "eval_every": 25}
