@@ -6,7 +6,7 @@ import scipy.sparse as sp
 from mdps import random_mdp
 from scipy.special import entr
 
-from companion.theory import FiniteMDP, evaluation, optimal_q, soft_optimal_q, softmax_policy
+from companion.theory import FiniteMDP, linear, optimal_q, soft_optimal_q, softmax_policy
 
 STATES = 800
 
@@ -90,13 +90,13 @@ PROBLEMS = {
 def test_large_sparse_mdps_are_solved_to_the_bound(means, discount, monkeypatch):
     used = set()
     for name in ("_gmres", "_band_solver", "splu"):
-        original = getattr(evaluation, name)
+        original = getattr(linear, name)
 
         def spy(*args, name=name, original=original):
             used.add(name)
             return original(*args)
 
-        monkeypatch.setattr(evaluation, name, spy)
+        monkeypatch.setattr(linear, name, spy)
     mdp = FiniteMDP(*PROBLEMS[means](), discount)
     assert np.abs(optimal_q(mdp, 1e-6) - policy_iteration(mdp)).max() <= 1e-6 + 1e-8
     expected = {"sweeps": set(), "gmres": {"_gmres"}, "band": {"_band_solver"}, "lu": {"splu"}}
