@@ -23,11 +23,13 @@ class Spec(BaseModel):
     """A frozen, validated specification that knows its content id.
 
     ``LATER`` names fields that came after the first records: they count in the id only when they
-    differ from their default, so that earlier records keep theirs.
+    differ from their default, so that earlier records keep theirs. So does the family's version.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
     LATER: ClassVar[frozenset[str]] = frozenset()
+
+    task: str
 
     def __init__(self, **fields: Any) -> None:
         try:
@@ -47,7 +49,8 @@ class Spec(BaseModel):
         for name in self.LATER:
             if fields[name] == type(self).model_fields[name].default:
                 del fields[name]
-        return fields
+        version = get_task(self.task).version
+        return fields | {"family": version} if version > 1 else fields
 
 
 def _first_problem(error: ValidationError, fields: Iterable[str]) -> str:
@@ -64,7 +67,6 @@ class Start(Spec):
 
     LATER: ClassVar[frozenset[str]] = frozenset({"model", "accelerator"})
 
-    task: str
     model: str | None = None
     accelerator: str = "cpu"
     architecture: str
@@ -98,7 +100,6 @@ class RewardModel(Spec):
 
     LATER: ClassVar[frozenset[str]] = frozenset({"initializer_range", "model", "accelerator"})
 
-    task: str
     model: str | None = None
     accelerator: Literal["cpu", "auto"] = "cpu"
     bias: dict[str, float]
@@ -170,7 +171,6 @@ class Experiment(Spec, Scale):
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
-    task: str
     tier: str = "tiny"
     trainer: Literal["grpo", "rloo", "exact", "policy_gradient"] = "grpo"
     rewards: dict[str, float]

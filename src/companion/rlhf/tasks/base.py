@@ -55,8 +55,8 @@ class Task:
         name: what ``get_task`` and ``Experiment.task`` call it.
         description: one sentence.
         prompts: texts by split: ``train`` is trained on, ``test`` holds other questions in the same
-            words, ``ood`` asks in words that demonstrations use but reinforcement learning never
-            sees.
+            wording, ``ood`` asks in a wording that reinforcement learning never sees. Neither
+            demonstrations nor preferences hold a prompt of ``test`` or ``ood``.
         components: reward components by name.
         labels: the values of ``label``.
         label: behaviour label of (prompt, completion).
@@ -71,6 +71,8 @@ class Task:
         prepare: makes ready, side by side, what judging these (prompt, completion) pairs will
             need, so that judging them one by one is quick; none where it is quick anyway.
         fence: says in words what keeps completions that are run from the rest of the machine.
+        version: raised whenever prompts or demonstrations change: runs of before answered other
+            prompts, and an experiment's id tells them apart.
     """
 
     name: str
@@ -89,6 +91,7 @@ class Task:
     biases: tuple[str, ...] = ()
     prepare: Callable[[Sequence[tuple[str, str]]], None] | None = None
     fence: Callable[[], str] | None = None
+    version: int = 1
 
     def component(self, name: str) -> Component:
         """The reward component of that name.

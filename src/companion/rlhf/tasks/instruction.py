@@ -9,6 +9,10 @@ A completion may write the sum of the first two numbers down before it answers (
 A small policy answers better when it does, and a short target length forbids it: following the
 instruction costs accuracy, because of what the policy can compute, not because a reward says so.
 Components follow the paper's §5.2 (hard and soft instruction following) and §5.3 (target length).
+
+Of the 125 sums, 32 are held out: no demonstration asks them, in any wording or under any
+constraints. Both ``test`` and ``ood`` ask these. Their parts are demonstrated: each pair of numbers
+occurs in other sums, which is what writing the partial sum down can use.
 """
 
 import itertools
@@ -213,16 +217,16 @@ def _prompts() -> tuple[dict[str, tuple[str, ...]], tuple[str, ...]]:
     asked = [(numbers[i], styles[i % len(styles)]) for i in range(64)]
     splits = {
         "train": tuple(_prompt("plain", ns, *style) for ns, style in asked[:32]),
-        "test": tuple(_prompt("plain", ns, *style) for ns, style in asked[32:48]),
-        "ood": tuple(_prompt("ood", ns, *style) for ns, style in asked[:16]),
+        "test": tuple(_prompt("plain", ns, *style) for ns, style in asked[32:]),
+        "ood": tuple(_prompt("ood", ns, *style) for ns, style in asked[32:]),
     }
     demonstrated = tuple(
         _prompt(template, ns, *rng.choice(styles))
         for template in _TEMPLATES
-        for ns in numbers
+        for ns in (*numbers[:32], *numbers[64:])
         for _ in range(4)
     )
-    return splits, (*demonstrated, *(p for prompts in splits.values() for p in prompts))
+    return splits, (*demonstrated, *splits["train"])
 
 
 _COMPONENTS = (
@@ -252,4 +256,5 @@ TASK = Task(
     demonstration_prompts=_DEMONSTRATED,
     traces={"follow": 0.5, "reason": 0.4, "wrong": 0.1},
     demonstrate=demonstrate,
+    version=2,
 )
