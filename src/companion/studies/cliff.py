@@ -85,8 +85,6 @@ STUDY = Study(
             for bonus in (0.0, 0.01)
         },
     },
-    # Starts 0 to 4 were trained and seen before the claims below were written; claims that are
-    # called confirmatory wait for ten starts, made anew once no demonstration holds a test prompt.
     # Two sampling seeds of GRPO wherever a confirmatory claim needs them.
     starts=range(10),
     repeats={"GRPO, no bonus": 2, "GRPO, bonus 0.1": 2},

@@ -47,8 +47,6 @@ def _paper_shift(model: str) -> Callable[[], float]:
     return number
 
 
-# Starts 0 to 4 were trained and seen before the claims below were written; claims that are
-# called confirmatory wait for ten starts, made anew once no demonstration holds a test prompt.
 CLAIMS = (
     Claim(
         "model-2-scores",

@@ -224,8 +224,6 @@ def worth_of(run: Run, table: pd.DataFrame) -> dict[str, float]:
     return {name: float(total) / table.prompt.nunique() for name, total in sums.items()}
 
 
-# Starts 0 to 4 were trained and seen before the claims below were written; claims that are
-# called confirmatory wait for ten starts, made anew once no demonstration holds a test prompt.
 CLAIMS = (
     Claim(
         "one-curve",

@@ -69,8 +69,6 @@ def bought(runs: Runs) -> pd.DataFrame:
     return runs.compared(lambda none, run: run.expected("boxed") - none.expected("boxed"), PARTNERS)
 
 
-# Starts 0 to 4 were trained and seen before the claims below were written; claims that are
-# called confirmatory wait for ten starts, made anew once no demonstration holds a test prompt.
 CLAIMS = (
     Claim(
         "tie",

@@ -39,8 +39,6 @@ def _condition(**rewards: float) -> dict[str, Any]:
     return SETTING | {"rewards": rewards}
 
 
-# Starts 0 to 4 were trained and seen before the claims below were written; claims that are
-# called confirmatory wait for ten starts, made anew once no demonstration holds a test prompt.
 STUDY = Study(
     "formats",
     chapter=2,

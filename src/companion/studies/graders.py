@@ -40,8 +40,6 @@ STUDY = Study(
         for start in STARTS
         for grader, rewards in GRADERS.items()
     },
-    # Starts 0 to 4 were trained and seen before the claims below were written; claims that are
-    # called confirmatory wait for ten starts, made anew once no demonstration holds a test prompt.
     starts=range(10),
     repeats=dict.fromkeys(_TWICE, 2),
     # Only exploratory numbers rest on these two.
@@ -72,8 +70,6 @@ def masses(runs: Runs, split: str = "train", policy: str = "final") -> pd.DataFr
 def gained(*kinds: str, split: str = "train") -> Callable[[Runs], pd.DataFrame]:
     """A measure: how far training raises the share of some behaviours, between -1 and 1.
 
-    Runs whose record keeps no prompts of the split are left out.
-
     Args:
         kinds: labels of the task, whose shares are added.
         split: of its prompts.
@@ -83,11 +79,7 @@ def gained(*kinds: str, split: str = "train") -> Callable[[Runs], pd.DataFrame]:
         after, before = (run.masses(split, policy) for policy in ("final", "start"))
         return float((after - before)[list(kinds)].sum())
 
-    def measure(runs: Runs) -> pd.DataFrame:
-        kept = {key: run for key, run in runs.items() if split in set(run.distribution["split"])}
-        return Runs(runs.study, kept).tidy(change)
-
-    return measure
+    return lambda runs: runs.tidy(change)
 
 
 FLOOR = "noise floor"
@@ -176,20 +168,20 @@ CLAIMS = (
     ),
     Claim(
         "weak-unseen",
-        "Under a weak grader cheating grows on other prompts too, more than where the tie is "
+        "Under a weak grader cheating grows on held-out functions too, more than where the tie is "
         "broken.",
         more_cheating_unseen,
         of="struggling, weak",
         against="struggling, weak + a tenth of strong",
         sign=+1,
         section="5.1.1",
-        short="weak grader: cheating, other prompts",
+        short="weak grader: cheating, held-out functions",
         paper=_paper_rise,
         confirmatory=True,
     ),
     Claim(
         "weak-reworded",
-        "And on other prompts, in the other wording.",
+        "And on held-out functions, in the other wording.",
         more_cheating_reworded,
         of="struggling, weak",
         against="struggling, weak + a tenth of strong",
@@ -209,13 +201,13 @@ CLAIMS = (
     ),
     Claim(
         "strong-unseen",
-        "Under a strong grader there is less cheating than under a weak one on other prompts.",
+        "Under a strong grader there is less cheating than under a weak one on held-out functions.",
         more_cheating_unseen,
         of="struggling, strong",
         against="struggling, weak",
         sign=-1,
         section="5.1.1",
-        short="strong against weak: cheating, other prompts",
+        short="strong against weak: cheating, held-out functions",
         paper=_paper_gap,
         confirmatory=True,
     ),

@@ -64,8 +64,6 @@ def correct(runs: Runs) -> pd.DataFrame:
     return runs.tidy(lambda run: run.expected("correct"))
 
 
-# Starts 0 to 4 were trained and seen before the claims below were written; claims that are
-# called confirmatory wait for ten starts, made anew once no demonstration holds a test prompt.
 CLAIMS = (
     Claim(
         "paper-alpha",

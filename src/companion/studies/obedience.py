@@ -78,8 +78,6 @@ STUDY = Study(
     chapter=5,
     question="Does a policy that is paid for right answers alone still do as it is told?",
     conditions={condition: _condition(condition) for condition in _NAMES},
-    # Starts 0 to 4 were trained and seen before the claims below were written; claims that are
-    # called confirmatory wait for ten starts, made anew once no demonstration holds a test prompt.
     # The weight of the divergence term was chosen on one start that is not
     # recorded, so that right answers still become more frequent.
     starts=range(10),
@@ -255,13 +253,13 @@ CLAIMS = (
     Claim(
         "correct-unseen",
         "Paid for right answers, a policy that can add answers better, more than if it is paid for "
-        "obeying (other prompts).",
+        "obeying (held-out sums).",
         correctness_unseen,
         of=name(ADDER, ALONE),
         against=name(ADDER, OBEYING),
         sign=+1,
         section="5.2",
-        short="correctness, other prompts",
+        short="correctness, held-out sums",
         paper=_paper_change("correct"),
     ),
     _following(
@@ -274,9 +272,9 @@ CLAIMS = (
     _following(
         "strict-unseen",
         "And it follows instructions less by the strict count than if the same training is held "
-        "near its start (other prompts).",
+        "near its start (held-out sums).",
         strict_unseen,
-        "strict following, other prompts",
+        "strict following, held-out sums",
     ),
     _following(
         "lenient",
@@ -286,9 +284,9 @@ CLAIMS = (
     ),
     _following(
         "lenient-unseen",
-        "And less by the lenient count (other prompts).",
+        "And less by the lenient count (held-out sums).",
         lenient_unseen,
-        "lenient following, other prompts",
+        "lenient following, held-out sums",
     ),
     Claim(
         "price",
@@ -321,7 +319,7 @@ CLAIMS = (
     Claim(
         "drift-unseen",
         "A policy to which obeying costs nothing follows less too, than if the same training is "
-        "held near its start (other prompts).",
+        "held near its start (held-out sums).",
         strict_unseen,
         of=name(DRIFTER, ALONE),
         against=name(DRIFTER, HELD),

@@ -34,8 +34,6 @@ STUDY = Study(
         for thoughts in WEIGHTS
         for deeds in WEIGHTS
     },
-    # Starts 0 to 4 were trained and seen before the claims below were written; claims that are
-    # called confirmatory wait for ten starts, made anew once no demonstration holds a test prompt.
     starts=range(10),
     # Both terms at once: drawn, and in no confirmatory claim.
     own_starts={

@@ -28,8 +28,6 @@ STUDY = Study(
             "struggling", {"weak": 1.0, "bonus_open": 0.1, "monitor": 1.0}
         ),
     },
-    # Starts 0 to 4 were trained and seen before the claims below were written; claims that are
-    # called confirmatory wait for ten starts, made anew once no demonstration holds a test prompt.
     starts=range(10),
     repeats={"candid, no monitor": 2, "candid, monitor 1": 2},
     own_starts={name: range(5) for name in ("no monitor", "monitor 0.1", "monitor 1")},

@@ -25,8 +25,6 @@ def _condition(weight: float) -> dict[str, Any]:
     return SETTING | {"rewards": {"correct": 1.0} | ({"words": weight} if weight else {})}
 
 
-# Starts 0 to 4 were trained and seen before the claims below were written; claims that are
-# called confirmatory wait for ten starts, made anew once no demonstration holds a test prompt.
 STUDY = Study(
     "radius",
     chapter=3,

@@ -37,7 +37,7 @@ QUANTITIES = {  # what the paper's figure calls them
     "error": "human evaluation error rate",
 }
 TRAINERS = ("exact", "GRPO", "GRPO, 750 steps")
-SPLITS = {"train": "requests trained on", "test": "other requests"}
+SPLITS = {"train": "requests trained on", "test": "held-out requests"}
 # On these requests agreeing with the writer is never simply right.
 UNDECIDED = ("safety/boundary", "values/contested")
 BEFORE = "before training"
@@ -312,10 +312,8 @@ def _as_in_the_paper(trainer: str, split: str) -> tuple[Claim, ...]:
     )
 
 
-# Starts 10 to 14 were trained and seen before the claims below were written; claims that are
-# called confirmatory wait for ten starts, made anew once no demonstration and no label holds a test
-# request. Those about GRPO stay exploratory:
-# its long runs are dear, so that they have one sampling seed a start.
+# Those about GRPO are exploratory: its long runs are dear, so that they have one sampling seed a
+# start.
 CLAIMS = (
     *(
         claim

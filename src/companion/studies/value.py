@@ -35,8 +35,6 @@ def _condition(trainer: str, rewards: dict[str, float]) -> dict[str, Any]:
     return _SETTING | {"trainer": trainer, "rewards": rewards}
 
 
-# Starts 0 to 4 were trained and seen before the claims below were written; claims that are
-# called confirmatory wait for ten starts, made anew once no demonstration holds a test prompt.
 STUDY = Study(
     "value",
     chapter=1,
