@@ -213,6 +213,34 @@ MUTANTS = [
     ("sharp_14_continuity", "least_jump", lambda m: 1 / m, "1 − 1/m becomes 1/m"),
     ("sharp_14_continuity", "least_jump", lambda m: (m - 1) / (2 * m), "half the jump"),
     ("sharp_14_continuity", "least_jump", lambda m: 1 + 0 / m, "always the whole jump"),
+    ("sharp_15_learned_weights", "threshold", lambda d: d**2 / 8, "1/16 becomes 1/8"),
+    ("sharp_15_learned_weights", "threshold", lambda d: d**2 / 32, "1/16 becomes 1/32"),
+    (
+        "sharp_15_learned_weights",
+        "bound",
+        lambda e, a, t, d: e * t / (2 * (a * t - d**2 / 16)),
+        "the gate's own move is lost",
+    ),
+    (
+        "sharp_15_learned_weights",
+        "bound",
+        lambda e, a, t, d: e * (a + d / 4) / (2 * (a * t - d**2 / 16)),
+        "the temperatures change places",
+    ),
+    ("sharp_15_learned_weights", "saddle_bound", lambda e, a, t: e / (2 * a), "the gate stands"),
+    (
+        "sharp_15_learned_weights",
+        "saddle_bound",
+        lambda e, a, t: e * (1 + sqrt(1 + a / t)) / (8 * a),
+        "half of it",
+    ),
+    ("sharp_15_learned_weights", "entropy", lambda x: -(x**2), "a parabola for the entropy"),
+    (
+        "sharp_15_learned_weights",
+        "disagreement",
+        lambda rewards: float(np.ptp(rewards)),
+        "how far rewards spread for how far they disagree",
+    ),
 ]
 
 

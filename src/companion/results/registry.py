@@ -46,6 +46,7 @@ BEYOND = (
     "sharp_12_advantage_normalisation",
     "sharp_13_collapse",
     "sharp_14_continuity",
+    "sharp_15_learned_weights",
 )
 """Module names of what goes beyond it: a remark of the paper, sharpened, and the facts.
 
