@@ -166,18 +166,6 @@ def verify(rows: Sequence[dict[str, Any]]) -> None:
         raise ProofError("; ".join(faults))
 
 
-def markdown_table(rows: Sequence[dict[str, Any]]) -> str:
-    """The rows of ``status`` as a Markdown table: one line per result, seconds in brackets."""
-    lines = [
-        "| result | says | symbolic | numeric | counterexample |",
-        "|---|---|---|---|---|",
-    ]
-    for row in rows:
-        cells = [f"{row[kind]} ({row[f'{kind}_seconds']:.2f} s)" for kind in KINDS]
-        lines.append(f"| {row['item']} | {row['title']} | {' | '.join(cells)} |")
-    return "\n".join(lines)
-
-
 def _below(name: str) -> set[str]:
     direct = set(result(name).uses)
     return direct.union(*(_below(other) for other in direct))

@@ -68,9 +68,5 @@ def number(value: float) -> str:
 
 def markdown_table(table: pd.DataFrame) -> str:
     """A table of strings and numbers as Markdown, numbers to four digits."""
-    rows = [[str(name) for name in table.columns], ["---"] * len(table.columns)]
-    rows += [
-        [number(cell) if isinstance(cell, float) else str(cell) for cell in row]
-        for row in table.itertuples(index=False)
-    ]
-    return "\n".join("| " + " | ".join(row) + " |" for row in rows)
+    shown = table.map(lambda cell: number(cell) if isinstance(cell, float) else str(cell))
+    return shown.to_markdown(index=False, tablefmt="github", disable_numparse=True)
