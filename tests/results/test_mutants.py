@@ -241,6 +241,12 @@ MUTANTS = [
         lambda rewards: float(np.ptp(rewards)),
         "how far rewards spread for how far they disagree",
     ),
+    ("sharp_16_noise", "step_variance", lambda e, b, q, a: e * q * a**2 / b, "η² becomes η"),
+    ("sharp_16_noise", "step_variance", lambda e, b, q, a: e**2 * q * a / b, "the lead unsquared"),
+    ("sharp_16_noise", "growth", lambda e, q, a: e * q * a, "twice as fast"),
+    ("sharp_16_noise", "shrinkage", lambda e, q, b: e * b * q, "twice as fast"),
+    ("sharp_16_noise", "spread", lambda s, e, b, q, a: e * a * q * s / b, "no growth"),
+    ("sharp_16_noise", "held_spread", lambda e, b, w, a: e * a / (b * w), "the lead unsquared"),
 ]
 
 

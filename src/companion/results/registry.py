@@ -47,6 +47,7 @@ BEYOND = (
     "sharp_13_collapse",
     "sharp_14_continuity",
     "sharp_15_learned_weights",
+    "sharp_16_noise",
 )
 """Module names of what goes beyond it: a remark of the paper, sharpened, and the facts.
 

@@ -228,7 +228,7 @@ def respond(rewards: np.ndarray, alpha: float, tau: float, gate: np.ndarray) -> 
 
 def together(rewards: np.ndarray, alpha: float, tau: float, gate: np.ndarray) -> tuple:
     """Where answering each other, from a gate on, comes to rest: policy (A,) and gate (K,)."""
-    for _ in range(100_000):
+    for _ in range(5_000):
         policy, answer = respond(rewards, alpha, tau, gate)
         if np.abs(answer - gate).max() < 1e-15:
             break
@@ -246,7 +246,7 @@ def saddle(rewards: np.ndarray, alpha: float, tau: float) -> np.ndarray:
     """The policy (A,) at the saddle point, by mirror ascent of what the gate leaves to it."""
     rate = 1 / (alpha + np.abs(rewards).max() ** 2 / tau)
     logits, policy = np.zeros(rewards.shape[1]), np.full(rewards.shape[1], 1 / rewards.shape[1])
-    for _ in range(100_000):
+    for _ in range(5_000):
         gate = softmax_policy(-(rewards @ policy)[None], tau)[0]
         logits = (1 - rate * alpha) * logits + rate * (gate @ rewards)
         new = softmax_policy(logits[None], 1.0)[0]
@@ -280,11 +280,13 @@ def _worth(
 
 def numeric(rng: np.random.Generator) -> tuple[Check, ...]:
     """Random rewards above the threshold, both sides of it for two rewards, random saddles."""
-    rows = []
-    for above in (1.02, 1.5, 5.0):
+    rows, listed = [], []
+    for above in (1.05, 1.5, 5.0):
         for _ in range(4):
             rewards = rng.uniform(size=(3, 4))
             span = disagreement(rewards)
+            apart = rewards[:, None] - rewards  # (K, K, A)
+            listed.append((np.max(apart[..., None] - apart[..., None, :]), span))
             alpha = float(rng.uniform(0.5, 2)) * np.sqrt(threshold(span))
             tau = above * threshold(span) / alpha
             other = rewards + (epsilon := 0.02) * rng.choice([-1, 1], size=rewards.shape)
@@ -295,6 +297,7 @@ def numeric(rng: np.random.Generator) -> tuple[Check, ...]:
     multiple, spread, moved, most = np.array(rows).T
     columns = {"multiple of the threshold": multiple}
     return (
+        Check("D by listing all pairs of pairs", "==", *np.array(listed).T),
         Check("rest points from three corners apart", "<=", spread, np.full(spread.size, 1e-9)),
         Check("move of the policy", "<=", moved, most, columns),
         *_two_rewards(),
