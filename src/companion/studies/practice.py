@@ -198,9 +198,10 @@ def _remedies() -> list[Advice]:
             "a length penalty α for each token off the target",
             SCALED,
             "0, or above",
-            "Length goes to the target. Undivided, a gentle penalty with a temperature leaves a mean "
-            f"error of about β/α tokens: {_BETA / alpha:.0f} at β = {_BETA:g}, α = {alpha:g}. From 1/α = "
-            f"{1 / alpha:,.0f} tokens on a right answer is worth nothing.",
+            "Length goes to the target. Undivided, a gentle penalty with a temperature leaves a "
+            f"mean error of about β/α tokens: {_BETA / alpha:.0f} at β = {_BETA:g} and "
+            f"α = {alpha:g}. From 1/α = {1 / alpha:,.0f} tokens on a right answer is worth "
+            "nothing.",
             "Choose α from these two numbers. It chooses among ties and does not hold the policy: "
             "a change of half the bonus undoes it.",
             ("prop_3_2",),
