@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from companion.contents import pages
+from companion.contents import link, pages
 from companion.results import (
     catalogue,
     prop_2_10,
@@ -265,10 +265,11 @@ def _measured(row: Advice, verdicts: Mapping[str, Verdict]) -> str:
     study = module_of(row.study)
     (claim,) = [c for c in study.CLAIMS if c.id == row.claim]
     chapter = study.STUDY.chapter
-    where = f"[chapter {chapter}]({pages()[chapter]})" if chapter in pages() else "not written yet"
+    where = f"chapter {link(chapter)}"
     verdict = verdicts.get(row.claim)
     found = (
-        f"{verdict.ours:.2f} against {verdict.control:.2f} in the control, {verdict.words}"
+        f"{verdict.ours:.2f} against {verdict.control:.2f} in the control, {verdict.words} "
+        f"({verdict.standing})"
         if verdict
         else "no runs recorded yet"
     )

@@ -13,8 +13,10 @@ from typing import Any
 from docutils import nodes
 from sphinx import addnodes
 from sphinx.application import Sphinx
+from sphinx.util import logging
 from sphinx.util.docutils import SphinxDirective, SphinxRole
 
+logger = logging.getLogger(__name__)
 OPENING = "opening"
 _FIGURES = "chapters/figures"
 
@@ -57,9 +59,12 @@ class Takeaway(SphinxRole):
 
 
 def _sidecar(env: Any, id: str) -> dict[str, Any]:
-    """Raises FileNotFoundError for a figure that no chapter has drawn."""
+    """What the kit wrote of a figure; a warning, hence no site, if no chapter has drawn it."""
     path = Path(env.srcdir, _FIGURES, id, f"{id}.json")
     env.note_dependency(str(path))
+    if not path.exists():
+        logger.warning("%s: no chapter draws a figure of this name", id, location=env.docname)
+        return {"title": id, "alt": ""}
     sidecar: dict[str, Any] = json.loads(path.read_text())
     return sidecar
 
