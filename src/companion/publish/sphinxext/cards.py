@@ -30,7 +30,6 @@ class ChapterCards(SphinxDirective):
 
     def run(self) -> list[nodes.Node]:
         """Leave a place to fill."""
-        self.env.note_reread()
         return [_Cards()]
 
 
@@ -41,6 +40,7 @@ class KitPicture(SphinxDirective):
 
     def run(self) -> list[nodes.Node]:
         """The figure without a number or anchor, which belong to its chapter."""
+        self.env.note_reread()  # whatever it says now
         id = self.arguments[0]
         sidecar = _sidecar(self.env, id)
         drawing = f"{_FIGURES}/{id}/{id}.svg"
@@ -55,15 +55,15 @@ class Takeaway(SphinxRole):
 
     def run(self) -> tuple[list[nodes.Node], list[nodes.system_message]]:
         """The link."""
+        self.env.note_reread()
         return [_link(self.text, _sidecar(self.env, self.text)["title"])], []
 
 
 def _sidecar(env: Any, id: str) -> dict[str, Any]:
     """What the kit wrote of a figure; a warning, hence no site, if no chapter has drawn it."""
     path = Path(env.srcdir, _FIGURES, id, f"{id}.json")
-    env.note_dependency(str(path))
     if not path.exists():
-        logger.warning("%s: no chapter draws a figure of this name", id, location=env.docname)
+        logger.warning("%s: no chapter draws a figure of this name", id)
         return {"title": id, "alt": ""}
     sidecar: dict[str, Any] = json.loads(path.read_text())
     return sidecar
