@@ -98,7 +98,8 @@ def test_minutes_fit_the_length(path):
 @pytest.mark.parametrize("path", sorted(NOTEBOOKS.glob("*.md")), ids=lambda path: path.stem)
 def test_no_three_folded_cells_without_a_word_between(path):
     folded = [
-        cell.cell_type == "code" and bool({"hide-input", "hide-cell"} & {*cell.metadata.get("tags", [])})
+        cell.cell_type == "code"
+        and bool({"hide-input", "hide-cell"} & {*cell.metadata.get("tags", [])})
         for cell in notebook(path).cells
     ]
     rows = list(zip(folded, folded[1:], folded[2:], strict=False))

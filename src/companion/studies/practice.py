@@ -23,7 +23,7 @@ from companion.studies.registry import module_of
 from companion.studies.store import has_record
 from companion.theory import collapse_threshold
 
-CENTRED, SCALED, ANY = "centred", "divided by the deviation", "any"
+CENTRED, SCALED, ANY = "centred", "divided by the deviation", "of any kind"
 _TIES, _BETA = 4, 0.1  # of the worked numbers
 
 
@@ -104,7 +104,7 @@ def _ties() -> list[Advice]:
             'Do not divide: `scale_rewards="none"` in TRL, whose default is `"group"`.',
             ("sharp_12_advantage_normalisation", "sharp_13_collapse"),
             "normaliser",
-            "kept",
+            "alone",
         ),
     ]
 
@@ -222,13 +222,11 @@ def _remedies() -> list[Advice]:
 
 
 def table(rows: Sequence[Advice]) -> pd.DataFrame:
-    """The table as a page shows it, numbered."""
+    """The table as a page shows it, numbered; three columns, so that it can be read on a phone."""
     return pd.DataFrame(
         {
-            "": f"**{number}**",
-            "your reward": row.reward,
-            "advantages": row.normaliser,
-            "β": row.beta,
+            "your reward, your trainer, your β": f"**{number}.** {row.reward}; advantages "
+            f"*{row.normaliser}*; β *{row.beta}*",
             "what may move": row.moves,
             "what to change": row.change,
         }
