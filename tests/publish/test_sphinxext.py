@@ -102,11 +102,11 @@ def test_a_picture_of_a_chapter_stands_elsewhere_without_an_anchor_of_its_own(bu
     front = (built.html / "front.html").read_text()
     (figure,) = re.findall(r"<figure.*?</figure>", front, re.DOTALL)
     assert 'alt="A rising line"' in figure
-    assert 'href="chapters/01_tiny.html#fig-tiny"' in figure
+    assert 'href="chapters/01_tiny.html#fig-fig-tiny"' in figure
     assert "It rises" in figure
-    assert 'id="fig-tiny"' not in front
+    assert 'id="fig-fig-tiny"' not in front
     said = re.findall(r'It says <a [^>]*href="([^"]+)"[^>]*><span[^>]*>([^<]+)', front)
-    assert said == [("chapters/01_tiny.html#fig-tiny", "It rises")]
+    assert said == [("chapters/01_tiny.html#fig-fig-tiny", "It rises")]
 
 
 def test_explorer_lives_on_a_page_without_code(open_site, built):
