@@ -88,6 +88,16 @@ def test_book_gets_a_figure_directive_and_a_live_notebook_a_picture(tmp_path, mo
     assert 'src="data:image/png;base64,' in bundle["text/html"]
 
 
+@pytest.mark.parametrize("title", ["A line", "Does it rise?"])
+def test_the_caption_opens_with_what_to_take_away(tmp_path, monkeypatch, title):
+    monkeypatch.setenv("COMPANION_NOTEBOOK", "notebooks/04_cliff.md")
+    saved = save(draw(), "a-line", data=DATA, root=tmp_path, **WORDS | {"title": title})
+    bundle = saved._repr_mimebundle_()
+    ended = title if title.endswith("?") else f"{title}."
+    assert f"\n\n**{ended}** A rising line.\n" in bundle["text/markdown"]
+    assert f"<b>{ended}</b> A rising line." in bundle["text/html"]
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [

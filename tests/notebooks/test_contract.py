@@ -54,6 +54,58 @@ def test_opens_with_a_picture(path):
     assert any(call in room(path, "") for call in drawn)
 
 
+BOX = re.compile(
+    r"\A# .+\n\n(?:.+\n)+\n:::\{admonition\} What you will know\n:class: opening\n\n"
+    r"(?P<know>(?:.+\n)+)\n(?P<rest>(?:.+\n)+):::\Z"
+)
+
+
+def box(path):
+    """What the opening box says, as (what one will know, the line below)."""
+    found = BOX.match(notebook(path).cells[0].source)
+    assert found, "no box after title and subtitle"
+    return " ".join(found["know"].split()), " ".join(found["rest"].split())
+
+
+@every_chapter
+def test_opens_with_what_it_teaches_needs_and_takes(path):
+    know, rest = box(path)
+    assert not re.search(r"[$`\[]", know), "the front page's card shows it as plain text"
+    assert re.fullmatch(
+        r"\*\*Needs\*\* .+\. \*\*Takes\*\* about \d+ minutes\. "
+        r"\*\*Remember\*\* \[one picture\]\(#fig-[\w-]+\)\.",
+        rest,
+    )
+
+
+@every_chapter
+def test_the_picture_to_remember_is_the_first(path):
+    drawn = {f"{entry.function}(": entry.id for entry in figures().values()}
+    before = room(path, "")
+    (first,) = [id for call, id in drawn.items() if call in before]
+    assert f"(#fig-{first})" in box(path)[1]
+
+
+@every_chapter
+def test_minutes_fit_the_length(path):
+    """Forty words of prose a minute, formulas, figures and tables between them."""
+    (minutes,) = map(int, re.findall(r"about (\d+) minutes", box(path)[1]))
+    words = sum(len(cell.source.split()) for cell in cells(path, "markdown"))
+    assert minutes % 5 == 0
+    assert 30 * minutes <= words <= 50 * minutes
+
+
+@pytest.mark.parametrize("path", sorted(NOTEBOOKS.glob("*.md")), ids=lambda path: path.stem)
+def test_no_three_folded_cells_without_a_word_between(path):
+    folded = [
+        cell.cell_type == "code"
+        and bool({"hide-input", "hide-cell"} & {*cell.metadata.get("tags", [])})
+        for cell in notebook(path).cells
+    ]
+    rows = list(zip(folded, folded[1:], folded[2:], strict=False))
+    assert (True, True, True) not in rows
+
+
 @every_chapter
 def test_last_cell_of_the_derivation_asserts(path):
     assert "assert " in room(path, "Derivation").rsplit("```{code-cell}", 1)[1]

@@ -59,7 +59,7 @@ def test_no_page_loads_what_it_does_not_use(built, chapter):
     pages = {page.name: page.read_text() for page in built.html.glob("*.html")}
     assert "companion-widgets.js" in chapter
     for name, page in pages.items():
-        assert "companion-widgets.js" not in page, name
+        assert ("companion-widgets.js" in page) is (name == "front.html"), name
     assert "katex.css" in pages["notation.html"]
     assert "katex.css" not in pages["search.html"]
     for page in (chapter, *pages.values()):
@@ -82,6 +82,47 @@ def test_widget_lives_on_the_page(open_site, built):
     page.keyboard.press("ArrowRight")
     assert widget.locator("output").inner_text() == "8"
     record.assert_clean()
+
+
+def test_front_page_knows_the_chapters(built):
+    front = (built.html / "front.html").read_text()
+    (cards,) = re.findall(r'<ul class="chapter-cards.*?</ul>', front, re.DOTALL)
+    (card,) = re.findall(r"<li>.*?</li>", cards, re.DOTALL)
+    assert 'href="chapters/01_tiny.html"' in card
+    words = re.sub(r"<[^>]+>", " ", card).split()
+    assert " ".join(words) == "A tiny chapter It rises How a line rises."
+    images = re.findall(r'<img alt="" class="(only-\w+)" src="([^"]+)"', card)
+    assert images == [
+        ("only-light", "_images/fig-tiny.svg"),
+        ("only-dark", "_images/fig-tiny-dark.svg"),
+    ]
+
+
+def test_a_picture_of_a_chapter_stands_elsewhere_without_an_anchor_of_its_own(built):
+    front = (built.html / "front.html").read_text()
+    (figure,) = re.findall(r"<figure.*?</figure>", front, re.DOTALL)
+    assert 'alt="A rising line"' in figure
+    assert 'href="chapters/01_tiny.html#fig-fig-tiny"' in figure
+    assert "It rises" in figure
+    assert 'id="fig-fig-tiny"' not in front
+    said = re.findall(r'It says <a [^>]*href="([^"]+)"[^>]*><span[^>]*>([^<]+)', front)
+    assert said == [("chapters/01_tiny.html#fig-fig-tiny", "It rises")]
+
+
+def test_explorer_lives_on_a_page_without_code(open_site, built):
+    page, record = open_site(built.html, "front.html")
+    explorer = page.locator(".companion-widget")
+    before = explorer.inner_text()
+    explorer.locator("input[type=range]").first.focus()
+    page.keyboard.press("ArrowRight")
+    assert explorer.inner_text() != before
+    record.assert_clean()
+
+
+def test_what_stands_in_for_an_explorer_is_seen_without_scripts_alone(open_site, built):
+    for scripts in (True, False):
+        page, _ = open_site(built.html, "front.html", java_script_enabled=scripts)
+        assert page.locator("noscript .without-scripts:visible").count() == (not scripts)
 
 
 def test_every_page_carries_a_strict_policy(built):

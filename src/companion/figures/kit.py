@@ -33,12 +33,14 @@ class SavedFigure:
         id: name of the figure, of its folder and of its files.
         folder: where the files lie: ``<id>.svg``, ``<id>-dark.svg``, ``.pdf``, ``.png``, ``.csv``
             and the sidecar ``.json``.
+        title: what to take away; it opens the caption.
         caption: Markdown, computed numbers included.
         alt: one line for readers who do not see the figure.
     """
 
     id: str
     folder: Path
+    title: str
     caption: str
     alt: str
 
@@ -47,16 +49,18 @@ class SavedFigure:
         not get it, and takes the self-contained HTML.
         """
         source = (self.folder / f"{self.id}.svg").as_posix()
+        title = self.title if self.title[-1] in ".?!" else f"{self.title}."
         colons = ":" * max(3, 1 + max(map(len, re.findall(":+", self.caption)), default=0))
         myst = (
             f"{colons}{{figure}} {source}\n:name: fig-{self.id}\n"
             f":alt: {json.dumps(self.alt, ensure_ascii=False)}\n\n"
-            f"{self.caption}\n{colons}"
+            f"**{title}** {self.caption}\n{colons}"
         )
         png = base64.b64encode((self.folder / f"{self.id}.png").read_bytes()).decode()
         live = (
             f'<figure><img src="data:image/png;base64,{png}" alt="{html.escape(self.alt)}" '
-            f'style="max-width:100%"><figcaption>{html.escape(self.caption)}</figcaption></figure>'
+            f'style="max-width:100%"><figcaption><b>{html.escape(title)}</b> '
+            f"{html.escape(self.caption)}</figcaption></figure>"
         )
         book = {"text/markdown": myst} if "COMPANION_NOTEBOOK" in os.environ else {}
         return {**book, "text/html": live, "text/plain": self.alt}
@@ -120,7 +124,7 @@ def save(
         },
     }
     (folder / f"{id}.json").write_text(json.dumps(sidecar, indent=2, ensure_ascii=False) + "\n")
-    return SavedFigure(id, folder, caption, alt)
+    return SavedFigure(id, folder, title, caption, alt)
 
 
 def _render(fig: Figure) -> dict[str, bytes]:

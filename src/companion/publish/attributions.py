@@ -30,7 +30,7 @@ _PAPER = re.compile(
     r"|§ ?\d|\b(?:Remark|Assumption|Table|Fig\.) \d|\bAppendix [A-D]\b"
 )
 _CELL = re.compile(r"^```\{code-cell\}.*?\n(?P<code>.*?)^```$", re.MULTILINE | re.DOTALL)
-_OPTIONS = re.compile(r"\A(?::.*\n|\s*\n)+")
+_OPTIONS = re.compile(r"\A(?:---\n(?:.*\n)*?---\n|(?::.*\n|\s*\n)+)")
 _END = re.compile(r"(?<=[.!?:])[*_]*\s+(?=[*_\[(“\"`]*[A-Z{§$])")
 
 

@@ -22,6 +22,7 @@ from companion.publish.cache import COMMIT, FIGURES, YEAR, Cache, chapter_key, f
 from companion.publish.environment import kernel_environment
 from companion.publish.normalise import normalise
 from companion.publish.project import PACKAGE, Chapter, Project
+from companion.publish.toggles import name_toggles
 
 LOG_TAIL = 10_000
 
@@ -155,7 +156,7 @@ def _store(job: Job, cache: Cache, executed: Path, figures: Path) -> Failure | N
         problem = "a file that it rests on was changed while it was executed; build again"
     if problem:
         return Failure(chapter, len(chapter.notebook.cells) - 1, "", problem)
-    notebook = normalise(nbformat.read(executed, as_version=4))
+    notebook = name_toggles(normalise(nbformat.read(executed, as_version=4)))
     notebook.metadata.setdefault("companion", {})
     notebook.metadata["companion"] |= {"notebook": chapter.source, "commit": COMMIT}
     nbformat.write(notebook, executed)

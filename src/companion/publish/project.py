@@ -24,7 +24,7 @@ PACKAGE = Path(__file__).parents[1]
 UNCOMMITTED = "+uncommitted"
 UNKNOWN = "unknown"
 # What makes an execution out of a notebook, besides what the notebook imports.
-EXECUTION = ("environment.py", "execute.py", "normalise.py", "worker.py")
+EXECUTION = ("environment.py", "execute.py", "normalise.py", "toggles.py", "worker.py")
 
 
 @dataclass(frozen=True)

@@ -31,7 +31,7 @@ def site_key(project: Project) -> str:
     root = project.root
     own = [root / name for name in ("_config.yml", "_toc.yml", "package-lock.json")]
     own += [root / "constraints.txt", *sorted(project.book.rglob("*"))]
-    for name in ("publish", *DOCUMENTED):
+    for name in ("publish", "widgets", *DOCUMENTED):
         own += sorted((PACKAGE / name).rglob("*"))
     if project.repository is None:  # the site then holds the package itself
         own += [root / "pyproject.toml", *PACKAGE.rglob("*"), *project.data_files.values()]
