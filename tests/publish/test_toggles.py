@@ -6,7 +6,7 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_outp
 from companion.publish.toggles import name_toggles
 
 FIGURE = {"text/markdown": ":::{figure} figures/a/a.svg\n:::"}
-TABLE = {"text/markdown": "| a |\n| --- |\n| 1 |"}
+TABLE = {"text/markdown": "| a |\n|-----|\n| 1 |"}
 WIDGET = {"application/vnd.jupyter.widget-view+json": {"model_id": "1"}}
 
 

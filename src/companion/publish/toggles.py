@@ -59,4 +59,4 @@ def _what(cell: NotebookNode) -> str:
             return what
     if "{figure}" in markdown:
         return "the figure"
-    return "the table" if "| --- |" in markdown else "the numbers in the text"
+    return "the table" if "|--" in markdown else "the numbers in the text"
