@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from companion.publish.sphinxext.figures import code_address
+from companion.publish.catalogue import code_address
 
 
 @pytest.fixture

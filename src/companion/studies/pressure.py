@@ -164,7 +164,7 @@ def live_keys(start: int = NEW_START) -> list[Key]:
     return [Key(name, start, 0) for name in LIVE]
 
 
-@figure("slacker-pressure", rests_on=("prop_3_1", "prop_2_9"))
+@figure("slacker-pressure", rests_on=("prop_3_1", "prop_2_9"), family="deceptive")
 def beside_the_paper(recorded: Runs) -> Drawing:
     """Cheating that is caught and that is not, without and with a monitor, ours and the paper's."""
     ours, theirs = curves(recorded), paper_curves()

@@ -34,11 +34,11 @@ def labels(condition: str) -> str:
     return condition.removeprefix("exact, ")
 
 
-@figure("sophistry-live", rests_on=("prop_3_1",))
+@figure("sophistry-live", rests_on=("prop_3_1",), family="alignment")
 def live(curves: LiveCurves) -> Drawing:
     """How the learned reward moved in the runs trained just now."""
     return Drawing(
-        curves.figure,
+        curves.drawn(),
         title="Training on what annotators see",
         caption=f"Learned reward in the {curves.data.run.nunique()} runs that were trained while "
         "this page was built, reward models included, from a start that the record does not hold. "
@@ -48,7 +48,7 @@ def live(curves: LiveCurves) -> Drawing:
     )
 
 
-@figure("sophistry-trained", rests_on=("prop_2_10", "prop_3_1"))
+@figure("sophistry-trained", rests_on=("prop_2_10", "prop_3_1"), family="alignment")
 def trained(recorded: Runs, today: Runs) -> Drawing:
     """Approval, truth and error before and after training, for three kinds of labels.
 
@@ -209,7 +209,7 @@ def kinds_of_error(changed: pd.DataFrame, theirs: Mapping[str, float]) -> pd.Dat
     return pd.DataFrame([*rows, {"labels": "the paper's figure"} | figure_row])
 
 
-@figure("sophistry-leads", rests_on=("prop_2_10", "prop_2_9"))
+@figure("sophistry-leads", rests_on=("prop_2_10", "prop_2_9"), family="alignment")
 def leads(requests: pd.DataFrame) -> Drawing:
     """Share of right answers after training against the learned lead, request by request.
 

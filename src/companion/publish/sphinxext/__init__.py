@@ -9,7 +9,7 @@ from sphinx.application import Sphinx
 from sphinx.config import Config
 
 from companion.publish.project import Project
-from companion.publish.sphinxext import editions, figures, katex, pages
+from companion.publish.sphinxext import editions, figures, gallery, katex, pages
 
 
 def _project(app: Sphinx) -> Project:
@@ -38,6 +38,7 @@ def setup(app: Sphinx) -> dict[str, Any]:
     app.add_css_file("fonts/fonts.css", priority=150)
     katex.setup(app)
     figures.setup(app)
+    gallery.setup(app)
     pages.setup(app)
     editions.setup(app)
     return {"parallel_read_safe": True, "parallel_write_safe": False}
