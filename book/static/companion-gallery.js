@@ -34,7 +34,8 @@ show();
 const wanted = document.getElementById(location.hash.slice(1));
 if (wanted && cards.includes(wanted)) wanted.querySelector("details").open = true;
 
-for (const text of document.querySelectorAll(".gallery pre")) {
+// a page that is not served over https, or a file, has no clipboard
+for (const text of navigator.clipboard ? document.querySelectorAll(".gallery pre") : []) {
   const button = document.createElement("button");
   button.type = "button";
   button.textContent = "copy";

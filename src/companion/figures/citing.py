@@ -30,7 +30,7 @@ def attribution(id: str, number: str | None = None, url: str | None = None) -> s
 
 
 def bibtex(
-    key: str, title: str, year: str | int, note: str, url: str | None = None, doi: str | None = None
+    key: str, title: str, year: str, note: str, url: str | None = None, doi: str | None = None
 ) -> str:
     """A BibTeX entry of the book or of a part of it.
 
@@ -56,7 +56,7 @@ def bibtex(
 def figure_bibtex(
     id: str,
     title: str,
-    year: str | int,
+    year: str,
     commit: str,
     number: str | None = None,
     url: str | None = None,

@@ -111,7 +111,7 @@ def save(
     files[".csv"] = data.to_csv(index=False, float_format="%.10g").encode()
     for suffix, content in files.items():
         (folder / f"{id}{suffix}").write_bytes(content)
-    alt = " ".join(alt.split())
+    alt, dated = " ".join(alt.split()), _dated()
     sidecar = {
         "id": id,
         "title": title,
@@ -121,8 +121,9 @@ def save(
         "rests_on": list(rests_on),
         "family": family,
         **_origin(),
+        "year": dated["year"],
         **({"source": source} if source else {}),
-        "bibtex": citing.figure_bibtex(id, title, **_dated()),
+        "bibtex": citing.figure_bibtex(id, title, **dated),
         "missed": missed,
         "sha256": {
             f"{id}{suffix}": hashlib.sha256(content).hexdigest()
@@ -174,9 +175,9 @@ def _origin() -> dict[str, str | int | None]:
     }
 
 
-def _dated() -> dict[str, str | int]:
+def _dated() -> dict[str, str]:
     """Year and commit for a citation, as the build says."""
     return {
-        "year": os.environ.get("COMPANION_YEAR", time.gmtime().tm_year),
+        "year": os.environ.get("COMPANION_YEAR", str(time.gmtime().tm_year)),
         "commit": os.environ.get("COMPANION_COMMIT", "uncommitted"),
     }

@@ -178,10 +178,10 @@ def _natural(number: str) -> list[int]:
     return [int(digits) for digits in re.findall(r"\d+", number)]
 
 
-def _year(project: Project) -> int:
+def _year(project: Project) -> str:
     """Of the checked-out commit; of today without git."""
     seconds = project.dates.get("SOURCE_DATE_EPOCH")
-    return time.gmtime(int(seconds) if seconds else None).tm_year
+    return str(time.gmtime(int(seconds) if seconds else None).tm_year)
 
 
 def _shown(
@@ -194,7 +194,6 @@ def _shown(
     id, page = sidecar["id"], _page(sidecar)
     number = numbers.get(f"fig-{id}", "")
     url = f"{project.address}{page}.html#fig-{id}" if project.address else None
-    (year,) = re.findall(r"year = \{(\d+)\}", sidecar["bibtex"])
     return Shown(
         id=id,
         number=number,
@@ -206,14 +205,16 @@ def _shown(
         results=tuple(result_name(module) for module in sidecar.get("rests_on", ())),
         family=FAMILIES[sidecar.get("family", "theory")],
         attribution=attribution(id, number, url),
-        bibtex=figure_bibtex(id, sidecar["title"], year, sidecar["commit"], number, url, doi),
+        bibtex=figure_bibtex(
+            id, sidecar["title"], sidecar["year"], sidecar["commit"], number, url, doi
+        ),
         code=code_address(sidecar, project.repository),
         slide=f"{id}-slide.svg" in sidecar["sha256"],
     )
 
 
 def _chapter(
-    name: str, title: str, citation: Mapping[str, Any], year: int, address: str | None
+    name: str, title: str, citation: Mapping[str, Any], year: str, address: str | None
 ) -> Part:
     name = name.removeprefix("chapters/")
     note = f"In {citation['title']}, version {citation['version']}. CC BY 4.0"
@@ -222,7 +223,7 @@ def _chapter(
     return Part(name, title, bibtex(key, title, year, note, url, citation.get("doi")))
 
 
-def _book(citation: Mapping[str, Any], year: int, address: str | None) -> Part:
+def _book(citation: Mapping[str, Any], year: str, address: str | None) -> Part:
     note = f"Version {citation['version']}"
     entry = bibtex("policycliffcompanion", citation["title"], year, note, address, citation.get("doi"))
     return Part("book", citation["title"], entry)

@@ -51,10 +51,10 @@ def three_models(runs: Runs) -> Drawing:
                 ax.plot(found.value, row, "o", color=COLOURS[colour])
             floor = overall["Model-1 again"].value
             ax.axvline(floor, color=COLOURS["faint"], linestyle="--", lw=2)
-            ax.set_title(model, color=COLOURS[colour], fontsize=16)
+            ax.set_title(model, color=COLOURS[colour])
             ax.set(xlim=(0, 1), xticks=[0, 0.25, 0.5, 0.75, 1])
             ax.set_xticklabels(["0", "", "0.5", "", "1"])
-        axes[0].set_yticks(range(len(order)), list(order), fontsize=13)
+        axes[0].set_yticks(range(len(order)), list(order))
         axes[1].set_xlabel("distance from Model-1 (total variation)")
         plt.close(fig)
     means = {model: f"{found.value:.2f}" for model, found in overall.items()}

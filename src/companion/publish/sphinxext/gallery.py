@@ -168,14 +168,9 @@ def _use_own_files(
     app: Sphinx, page: str, template: str, context: dict[str, Any], doctree: object
 ) -> None:
     """Only the page with the gallery loads its script and style."""
-    if page in getattr(app.env, "gallery_pages", ()):
+    if 'class="gallery"' in context.get("body", ""):
         app.add_js_file(_SCRIPT, loading_method="defer")
         app.add_css_file(_STYLE)
-
-
-def _note_page(app: Sphinx, doctree: nodes.document) -> None:
-    if next(iter(doctree.findall(Place)), None) is not None:
-        app.env.gallery_pages = {*getattr(app.env, "gallery_pages", ()), app.env.docname}
 
 
 def setup(app: Sphinx) -> None:
@@ -183,5 +178,4 @@ def setup(app: Sphinx) -> None:
     app.add_node(Place)
     app.add_directive("gallery", Gallery)
     app.add_post_transform(FillGallery)
-    app.connect("doctree-read", _note_page)
     app.connect("html-page-context", _use_own_files)
