@@ -57,15 +57,17 @@ def test_without_a_slide_there_are_no_files_of_one(tmp_path):
     assert not [name for name in contents(saved.folder) if "slide" in name]
 
 
-def test_the_first_format_has_the_settled_layout(tmp_path):
+@pytest.mark.parametrize("size", [(10, 5), (10, 3.5), (5, 8)])
+def test_equal_axes_keep_their_labels_and_look_the_same_again(tmp_path, size):
     with style():
-        fig, axes = plt.subplots(1, 2, figsize=(10, 5))
+        fig, axes = plt.subplots(1, 2, figsize=size)
         for ax in axes:
             ax.set(title="square", xlabel="x", ylabel="y", aspect="equal")
     plt.close(fig)
     first = save(fig, "a-line", data=DATA, root=tmp_path / "one", **WORDS)
     again = save(fig, "a-line", data=DATA, root=tmp_path / "two", **WORDS)
     assert contents(first.folder) == contents(again.folder)
+    assert json.loads((first.folder / "a-line.json").read_text())["missed"] == []
 
 
 def test_sidecar_describes_what_is_on_disk(tmp_path, monkeypatch):

@@ -43,6 +43,9 @@ def _shown(fig: Figure) -> Iterator[Artist]:
     yield from (artist for artist in fig.get_default_bbox_extra_artists() if artist not in fig.axes)
     for ax in fig.axes:
         yield from ax.get_default_bbox_extra_artists()
+        if ax.axison:
+            yield from (ax.xaxis, ax.yaxis)
+        yield from (text for text in ax.get_children() if isinstance(text, Text))  # titles, too
 
 
 def _named(artist: Artist) -> str:

@@ -19,6 +19,25 @@ BOOK = "The Policy Cliff: a companion"
 _COLOURED = ("color", "facecolor", "edgecolor", "markerfacecolor", "markeredgecolor")
 
 
+_ROUNDS = 8  # of laying out; figures with equal axes need about four
+
+
+def settle(fig: Figure) -> None:
+    """Lay a figure out until nothing moves any more, and fix it there.
+
+    Axes of equal units get their size while they are drawn, after room was made for their labels:
+    a first layout cuts these off.
+    """
+    before: list[tuple[float, ...]] = []
+    for _ in range(_ROUNDS):
+        fig.draw_without_rendering()
+        now = [ax.get_position(original=True).bounds for ax in fig.axes]
+        if np.allclose(before, now, atol=1e-4) if before else not now:
+            break
+        before = now
+    fig.set_layout_engine("none")
+
+
 def render(fig: Figure, title: str, clear: bool = False) -> dict[str, bytes]:
     """Kind -> bytes; the same figure gives the same bytes on every run.
 

@@ -16,7 +16,7 @@ from IPython.core.getipython import get_ipython
 from matplotlib.figure import Figure
 
 from companion.figures import citing, faults, slides
-from companion.figures.formats import LICENCE, dark, render
+from companion.figures.formats import LICENCE, dark, render, settle
 from companion.figures.style import slide_style, style
 
 @dataclass(frozen=True)
@@ -137,9 +137,7 @@ def save(
 def _on_page(fig: Figure, title: str) -> tuple[dict[str, bytes], list[str]]:
     """End of each file's name -> content, and what a reader would miss."""
     with style():
-        # Equal axes get their place after the first drawing; then it is the same in all formats.
-        fig.draw_without_rendering()
-        fig.set_layout_engine("none")
+        settle(fig)
         return _light_and_dark(fig, title, "", clear=True), faults.off_canvas(fig)
 
 

@@ -5,6 +5,7 @@ import textwrap
 from matplotlib.figure import Figure
 from matplotlib.transforms import Bbox
 
+from companion.figures.formats import settle
 from companion.figures.style import FAINT, INK
 
 SIZE = (40 / 3, 7.5)  # inches: what presentation programs call widescreen
@@ -26,8 +27,7 @@ def compose(fig: Figure, title: str, attribution: str) -> None:
         attribution: one line.
     """
     fig.set_size_inches(SIZE[0] * PICTURE.width, SIZE[1] * PICTURE.height)
-    fig.draw_without_rendering()
-    fig.set_layout_engine("none")
+    settle(fig)
     places = [(ax, ax.get_position(original=True)) for ax in fig.axes]  # twins move together
     fig.set_size_inches(SIZE)
     for ax, place in places:
