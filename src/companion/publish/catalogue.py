@@ -28,6 +28,7 @@ VERSIONS = {
     "dark slide": "-slide-dark",
 }
 _KINDS = {"prop": "Proposition", "thm": "Theorem", "sharp": "Fact"}
+_OTHERWISE = {"sharp_14_continuity": "Corollary on continuity"}  # it has no number
 _RESULT = re.compile(r"(?P<kind>[a-z]+)_(?P<number>(?:[a-z]_)?\d+(?:_\d+)?)(?:_[a-z]\w*)?")
 
 
@@ -151,8 +152,8 @@ def result_name(module: str) -> str:
     ('Lemma C.1', 'Fact 4')
     """
     found = _RESULT.fullmatch(module)
-    if found is None:
-        return module
+    if found is None or module in _OTHERWISE:
+        return _OTHERWISE.get(module, module)
     kind = _KINDS.get(found["kind"], found["kind"].capitalize())
     return f"{kind} {found['number'].replace('_', '.').upper()}"
 

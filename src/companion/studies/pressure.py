@@ -180,7 +180,7 @@ def beside_the_paper(recorded: Runs) -> Drawing:
         axes[1, 0].text(2, 0.55, "no pressure", color=COLOURS["orange"])
         axes[1, 1].text(2, 0.55, "pressure on\nthe thoughts", color=COLOURS["purple"])
         for ax in axes[:, 0]:
-            ax.set_ylabel("share of submissions")
+            ax.set_ylabel("share of\nsubmissions")
         plt.close(fig)
     return Drawing(
         fig,

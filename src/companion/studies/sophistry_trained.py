@@ -112,8 +112,9 @@ def _lines(ax: Axes, rows: pd.DataFrame, quantity: str, **how: object) -> None:
 def _names(ax: Axes, heights: pd.Series) -> None:
     """The three names at the ends of their lines, moved apart where they would overlap."""
     place = -np.inf
+    gap = _GAP * (plt.rcParams["font.size"] / 15) ** 3  # slides: larger type in lower panels
     for quantity, height in heights.sort_values().items():
-        place = max(float(height), place + _GAP)
+        place = max(float(height), place + gap)
         ax.text(1.05, place, str(quantity), color=COLOURS[COLOUR[str(quantity)]], va="center")
 
 

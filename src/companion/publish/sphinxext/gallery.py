@@ -94,8 +94,9 @@ def _filters(figures: tuple[Shown, ...]) -> str:
 
 
 def _by_number(name: str) -> tuple[str, list[int]]:
+    """Key that puts Proposition 2.10 behind Proposition 2.9, and C.1 behind both."""
     kind, _, number = name.partition(" ")
-    return kind, [int(part) if part.isdigit() else ord(part[0]) for part in number.split(".")]
+    return kind, [int(part) if part.isdigit() else 1000 for part in number.split(".")]
 
 
 def _card(figure: Shown) -> str:
