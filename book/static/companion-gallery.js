@@ -36,13 +36,14 @@ if (wanted && cards.includes(wanted)) wanted.querySelector("details").open = tru
 
 // a page that is not served over https, or a file, has no clipboard
 for (const text of navigator.clipboard ? document.querySelectorAll(".gallery pre") : []) {
+  const heading = text.previousElementSibling;
   const button = document.createElement("button");
   button.type = "button";
   button.textContent = "copy";
-  button.setAttribute("aria-label", `copy: ${text.previousElementSibling.textContent}`);
+  button.setAttribute("aria-label", `copy: ${heading.textContent}`);
   button.addEventListener("click", async () => {
     await navigator.clipboard.writeText(text.textContent);
     button.textContent = "copied";
   });
-  text.before(button);
+  heading.before(button);
 }

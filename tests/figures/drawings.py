@@ -9,7 +9,7 @@ import numpy as np
 
 from companion.figures import SavedFigure
 from companion.pictures import geometry
-from companion.results import lemma_c_2, prop_2_4, prop_4_7, sharp_1_stability_radius, thm_2_7
+from companion.results import prop_2_4, thm_2_7
 from companion.studies import (
     asked_length,
     cliff,

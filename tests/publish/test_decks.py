@@ -125,11 +125,15 @@ def test_catalogue_is_read_as_it_was_written(folder, tmp_path):
 
 def test_entry_names_number_version_address_and_doi():
     (entry,) = parse_string(CATALOGUE.figures[0].bibtex, "bibtex").entries.values()
-    assert re.search(r"Fig\. 4\.1 \(a-line\).* version \d+\.\d+.* commit abc1234", entry.fields["note"])
+    assert re.search(
+        r"Fig\. 4\.1 \(a-line\).* version \d+\.\d+.* commit abc1234", entry.fields["note"]
+    )
     assert entry.fields["url"].endswith("04_cliff.html#fig-a-line")
     assert entry.fields["doi"] == "10.5281/zenodo.1"
     plain = figure_bibtex("a-line", TITLE, "2026", "abc1234")
-    assert not {"url", "doi"} & set(parse_string(plain, "bibtex").entries["policy-cliff-a-line"].fields)
+    assert not {"url", "doi"} & set(
+        parse_string(plain, "bibtex").entries["policy-cliff-a-line"].fields
+    )
 
 
 def test_results_have_the_names_that_readers_know():

@@ -19,6 +19,7 @@ from companion.figures import citing, faults, slides
 from companion.figures.formats import LICENCE, dark, render, settle
 from companion.figures.style import slide_style, style
 
+
 @dataclass(frozen=True)
 class SavedFigure:
     """A figure on disk; as the last value of a notebook cell it shows itself.
@@ -150,9 +151,7 @@ def _on_slide(fig: Figure, title: str, id: str) -> tuple[dict[str, bytes], list[
         return _light_and_dark(fig, title, "-slide"), missed
 
 
-def _light_and_dark(
-    fig: Figure, title: str, version: str, clear: bool = False
-) -> dict[str, bytes]:
+def _light_and_dark(fig: Figure, title: str, version: str, clear: bool = False) -> dict[str, bytes]:
     light = render(fig, title, clear)
     with dark(fig):
         twin = render(fig, title, clear)

@@ -2,6 +2,7 @@
 
 import textwrap
 
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.transforms import Bbox
 
@@ -27,8 +28,9 @@ def compose(fig: Figure, title: str, attribution: str) -> None:
         attribution: one line.
     """
     fig.set_size_inches(SIZE[0] * PICTURE.width, SIZE[1] * PICTURE.height)
+    fig.draw_without_rendering()
     for ax in fig.axes:
-        _wrap_title(ax)
+        _break_title(ax)
     settle(fig)
     places = [(ax, ax.get_position(original=True)) for ax in fig.axes]  # twins move together
     fig.set_size_inches(SIZE)
@@ -36,21 +38,24 @@ def compose(fig: Figure, title: str, attribution: str) -> None:
         ax.set_position(_in_picture(place))
     for legend in fig.legends:
         legend.set_bbox_to_anchor(PICTURE, fig.transFigure)
-    lines = [title] if len(title) <= _LINE else _halved(title)
+    lines = [title] if len(title) <= _LINE else _halves(title)
     look = {"size": _TITLE_PT, "weight": "bold", "va": "center", "linespacing": 1.1}
     fig.text(PICTURE.x0, 0.93, "\n".join(lines), color=INK, **look)
     small = {"size": _ATTRIBUTION_PT, "va": "center", "gid": ATTRIBUTION}
     fig.text(PICTURE.x0, 0.032, attribution, color=FAINT, **small)
 
 
-def _wrap_title(ax: Axes) -> None:
+def _break_title(ax: Axes) -> None:
     """Break the title of a panel that is wider than the panel: no layout makes room for it."""
-    for title in ax.get_children():
-        if isinstance(title, Text) and title.get_text() == ax.get_title(loc="left") != "":
-            share = title.get_window_extent().width / ax.get_window_extent().width
-            words = title.get_text()
-            if share > 1 and "\n" not in words:
-                title.set_text(textwrap.fill(words, len(words) // 2 + 6))
+    words = ax.get_title(loc="left")
+    title = ax.set_title(words, loc="left")
+    if title.get_window_extent().width > ax.get_window_extent().width:
+        title.set_text("\n".join(_halves(words)))
+
+
+def _halves(words: str) -> list[str]:
+    """Two lines of about the same length."""
+    return textwrap.wrap(words, len(words) // 2 + 6)
 
 
 def _in_picture(place: Bbox) -> Bbox:

@@ -114,9 +114,7 @@ def read(folder: Path) -> Catalogue:
     return Catalogue(Part(**saved["book"]), Part(**saved["paper"]), chapters, figures)
 
 
-def collect(
-    project: Project, pages: Mapping[str, str], numbers: Mapping[str, str]
-) -> Catalogue:
+def collect(project: Project, pages: Mapping[str, str], numbers: Mapping[str, str]) -> Catalogue:
     """The catalogue of a book.
 
     Args:
@@ -129,7 +127,9 @@ def collect(
         json.loads(file.read_text(encoding="utf-8"))
         for file in sorted((project.executed / FIGURES).glob("*/*.json"))
     ]
-    citation = read_yaml((project.root / "CITATION.cff").read_text(encoding="utf-8"), "CITATION.cff")
+    citation = read_yaml(
+        (project.root / "CITATION.cff").read_text(encoding="utf-8"), "CITATION.cff"
+    )
     shown = [
         _shown(sidecar, project, pages, numbers, citation.get("doi"))
         for sidecar in sidecars
@@ -142,7 +142,9 @@ def collect(
         for name, title in pages.items()
         if name.startswith("chapters/")
     )
-    return Catalogue(_book(citation, year, project.address), _paper(citation), chapters, tuple(shown))
+    return Catalogue(
+        _book(citation, year, project.address), _paper(citation), chapters, tuple(shown)
+    )
 
 
 def result_name(module: str) -> str:
@@ -226,13 +228,17 @@ def _chapter(
 
 def _book(citation: Mapping[str, Any], year: str, address: str | None) -> Part:
     note = f"Version {citation['version']}"
-    entry = bibtex("policycliffcompanion", citation["title"], year, note, address, citation.get("doi"))
+    entry = bibtex(
+        "policycliffcompanion", citation["title"], year, note, address, citation.get("doi")
+    )
     return Part("book", citation["title"], entry)
 
 
 def _paper(citation: Mapping[str, Any]) -> Part:
     (paper,) = citation["references"]
-    author = " and ".join(f"{one['family-names']}, {one['given-names']}" for one in paper["authors"])
+    author = " and ".join(
+        f"{one['family-names']}, {one['given-names']}" for one in paper["authors"]
+    )
     fields = {
         "title": paper["title"],
         "author": author,

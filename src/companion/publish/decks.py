@@ -168,7 +168,9 @@ def _filled(template: str, **values: str) -> str:
 
 def _latex(text: str) -> str:
     """``text`` for any TeX: Greek letters and mathematical signs as commands."""
-    return re.sub(r"[^\x00-\x7f]", lambda found: _SIGNS.get(found[0]) or _greek(found[0]), tex(text))
+    return re.sub(
+        r"[^\x00-\x7f]", lambda found: _SIGNS.get(found[0]) or _greek(found[0]), tex(text)
+    )
 
 
 _SIGNS = {"−": "$-$", "–": "--", "—": "---", "’": "'", "“": "``", "”": "''", "×": r"$\times$"}

@@ -30,7 +30,11 @@ def _name(model: str, trainer: str, beta: float) -> str:
     return floor_at(beta) if model == "Model-1 again" else f"{model}, {trainer}, β = {beta:g}"
 
 
-@figure("effective-three-models", rests_on=("prop_4_5", "prop_4_6", "sharp_4_one_reward"), family="alignment")
+@figure(
+    "effective-three-models",
+    rests_on=("prop_4_5", "prop_4_6", "sharp_4_one_reward"),
+    family="alignment",
+)
 def three_models(runs: Runs) -> Drawing:
     """Distance of the sampled models from Model-1 on the nine held-out sets."""
     table = distances(runs)
@@ -72,7 +76,9 @@ def three_models(runs: Runs) -> Drawing:
     )
 
 
-@figure("effective-kl", rests_on=("prop_4_6", "prop_4_7", "sharp_6_kl_sequence"), family="alignment")
+@figure(
+    "effective-kl", rests_on=("prop_4_6", "prop_4_7", "sharp_6_kl_sequence"), family="alignment"
+)
 def price(runs: Runs) -> Drawing:
     """Distance from Model-1 on boundary requests, without and with a divergence term."""
     table, held = on_boundary_requests(runs), BETAS[-1]
@@ -119,7 +125,9 @@ def price(runs: Runs) -> Drawing:
     )
 
 
-@figure("effective-router-weight", rests_on=("lemma_4_4", "prop_4_6", "prop_4_7"), family="alignment")
+@figure(
+    "effective-router-weight", rests_on=("lemma_4_4", "prop_4_6", "prop_4_7"), family="alignment"
+)
 def router(runs: Runs) -> Drawing:
     """How a policy leans on boundary requests against the weight of one of two judges."""
     table = lean(runs)

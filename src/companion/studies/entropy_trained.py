@@ -82,7 +82,11 @@ def live(curves: LiveCurves) -> Drawing:
     )
 
 
-@figure("entropy-collapse", rests_on=("prop_4_7", "sharp_6_kl_sequence", "sharp_7_cliff_width"), family="all")
+@figure(
+    "entropy-collapse",
+    rests_on=("prop_4_7", "sharp_6_kl_sequence", "sharp_7_cliff_width"),
+    family="all",
+)
 def collapse(recorded: Runs, today: Runs) -> Drawing:
     """Distance from the run without a bonus against bonus over temperature.
 

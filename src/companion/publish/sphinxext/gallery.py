@@ -66,8 +66,8 @@ def _html(text: str) -> nodes.raw:
 def _downloads() -> str:
     files = {
         f"{FIGURES}/{ALL}": "every figure in every format (ZIP)",
-        f"{FIGURES}/{DECK}": "a slide a figure (PowerPoint)",
-        f"{FIGURES}/{BEAMER}.zip": "a frame a figure (Beamer)",
+        f"{FIGURES}/{DECK}": "one slide for each figure (PowerPoint)",
+        f"{FIGURES}/{BEAMER}.zip": "one frame for each figure (Beamer)",
     }
     links = "".join(f'<li><a href="{file}">{text}</a></li>' for file, text in files.items())
     return f'<ul class="gallery-all">{links}</ul>'
@@ -157,7 +157,7 @@ def _file_table(figure: Shown, stem: str) -> str:
 def _citing(figure: Shown) -> str:
     """What to copy, after the caption."""
     texts = {
-        "In words, for who does not see it": figure.alt,
+        "Alternative text": figure.alt,
         "Attribution": figure.attribution,
         "BibTeX": figure.bibtex.strip(),
     }
