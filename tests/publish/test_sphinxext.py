@@ -33,7 +33,7 @@ def test_figure_links_lead_to_files_at_fixed_addresses(built, chapter):
     for name in links:
         assert (built.html / name).stat().st_size
     entry = (built.html / "figures/fig-tiny/fig-tiny.bib").read_text()
-    assert "Fig. 1.1 (fig-tiny), The Policy Cliff: a companion" in entry
+    assert re.search(r"Fig\. [\d.]+ \(fig-tiny\), The Policy Cliff: a companion", entry)
     assert sidecar["commit"] in entry
 
 
@@ -44,7 +44,7 @@ def test_gallery_shows_every_figure_of_the_book(built):
     for address in re.findall(r'(?:href|src)="(figures/[^"]+)"', page):
         if "slide" not in address:
             assert (built.html / address).exists(), address
-    assert "Fig. 1.1 (fig-tiny)" in page
+    assert re.search(r"Fig\. [\d.]+ \(fig-tiny\)", page)
     assert "A line that rises." in page  # the caption
     assert "companion-gallery.js" in page
     assert "companion-gallery.js" not in (built.html / "index.html").read_text()
@@ -52,6 +52,7 @@ def test_gallery_shows_every_figure_of_the_book(built):
 
 def test_gallery_filters_and_opens(built, open_site):
     page, record = open_site(built.html, "gallery.html#fig-tiny")
+    record.assert_clean()
     assert page.locator("#fig-tiny details").get_attribute("open") is not None
     page.select_option("select[name=family]", "theory alone")
     assert "family=theory+alone" in page.url

@@ -1,6 +1,7 @@
 """A drawing as a slide: 16:9, the message on top, the picture large, where it is from below."""
 
 import textwrap
+from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -39,9 +40,9 @@ def compose(fig: Figure, title: str, attribution: str) -> None:
     for legend in fig.legends:
         legend.set_bbox_to_anchor(PICTURE, fig.transFigure)
     lines = [title] if len(title) <= _LINE else _halves(title)
-    look = {"size": _TITLE_PT, "weight": "bold", "va": "center", "linespacing": 1.1}
+    look: dict[str, Any] = {"size": _TITLE_PT, "weight": "bold", "va": "center", "linespacing": 1.1}
     fig.text(PICTURE.x0, 0.93, "\n".join(lines), color=INK, **look)
-    small = {"size": _ATTRIBUTION_PT, "va": "center", "gid": ATTRIBUTION}
+    small: dict[str, Any] = {"size": _ATTRIBUTION_PT, "va": "center", "gid": ATTRIBUTION}
     fig.text(PICTURE.x0, 0.032, attribution, color=FAINT, **small)
 
 

@@ -10,6 +10,7 @@ import zipfile
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from pptx import Presentation
 from pptx.enum.text import PP_ALIGN
@@ -108,7 +109,7 @@ def _presentation(figures: Iterable[Shown], folder: Path) -> bytes:
 
 
 def _add_slide(deck: Deck, figure: Shown, png: bytes) -> None:
-    slide = deck.slides.add_slide(deck.slide_layouts[_TITLE_ONLY])
+    slide: Any = deck.slides.add_slide(deck.slide_layouts[_TITLE_ONLY])
     width, height = Inches(SIZE[0]), Inches(SIZE[1])
     left, top = int(PICTURE.x0 * width), int((1 - PICTURE.y1) * height)
     wide, high = int(PICTURE.width * width), int(PICTURE.height * height)
