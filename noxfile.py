@@ -104,13 +104,16 @@ def unit(session: nox.Session) -> None:
 
 @nox.session(venv_backend="none")
 def figures(session: nox.Session) -> None:
-    """Write every figure with its sidecar to _build/figures: ``nox -s figures``."""
+    """Write every figure, its slide, data and sidecar to _build/figures: ``nox -s figures``.
+
+    Beside them lie all in one ZIP, in one presentation, and as a Beamer document.
+    """
     python = environment(session)
-    session.run(python, "-m", "companion.cli", "build", "--no-site", external=True)
+    session.run(python, "-m", "companion.cli", "build", external=True)
     target = ROOT / "_build" / "figures"
     shutil.rmtree(target, ignore_errors=True)
-    shutil.copytree(ROOT / "book" / "chapters" / "figures", target)
-    session.log(f"{len(list(target.iterdir()))} figures in {os.path.relpath(target)}")
+    shutil.copytree(ROOT / "_build" / "html" / "figures", target)
+    session.log(f"{len(list(target.glob('*/')))} figures in {os.path.relpath(target)}")
 
 
 @nox.session(venv_backend="none")

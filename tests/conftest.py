@@ -65,9 +65,13 @@ def make_project():
 
     def make(folder):
         shutil.copytree(TINY, folder, dirs_exist_ok=True)
-        for name in ("_config.yml", "package.json", "package-lock.json", "constraints.txt"):
+        for name in (
+            *("_config.yml", "package.json", "package-lock.json", "constraints.txt"),
+            "CITATION.cff",
+        ):
             shutil.copy(ROOT / name, folder)
         shutil.copytree(ROOT / "book" / "static", folder / "book" / "static")
+        shutil.copy(ROOT / "book" / "gallery.md", folder / "book")
         (folder / "node_modules").symlink_to(ROOT / "node_modules")
         (folder / ".companion").mkdir()
         for name in ("vendor", "vendor.sha256"):

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from pybtex.database import parse_string
 from tiny_book import add_chapter, command, edit
 
-from companion.figures import kit
+from companion.figures.citing import figure_bibtex
 
 FIGURE = """
 import matplotlib.pyplot as plt
@@ -52,7 +52,7 @@ def test_captions_titles_and_alt_texts_are_words(project):
 
 @given(st.text(max_size=40))
 def test_any_title_is_one_field_of_one_entry(title):
-    entries = parse_string(kit._bibtex("some-figure", title), "bibtex").entries
+    entries = parse_string(figure_bibtex("some-figure", title, "2026", "abc1234"), "bibtex").entries
     assert list(entries) == ["policy-cliff-some-figure"]
     assert set(entries["policy-cliff-some-figure"].fields) == {"title", "year", "note"}
 

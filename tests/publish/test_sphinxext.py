@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from companion.publish.sphinxext.figures import code_address
+from companion.publish.catalogue import code_address
 
 
 @pytest.fixture
@@ -32,7 +32,39 @@ def test_figure_links_lead_to_files_at_fixed_addresses(built, chapter):
     sidecar = json.loads((built.html / "figures/fig-tiny/fig-tiny.json").read_text())
     for name in links:
         assert (built.html / name).stat().st_size
-    assert (built.html / "figures/fig-tiny/fig-tiny.bib").read_text() == sidecar["bibtex"]
+    entry = (built.html / "figures/fig-tiny/fig-tiny.bib").read_text()
+    assert re.search(r"Fig\. [\d.]+ \(fig-tiny\), The Policy Cliff: a companion", entry)
+    assert sidecar["commit"] in entry
+
+
+def test_gallery_shows_every_figure_of_the_book(built):
+    page = (built.html / "gallery.html").read_text()
+    cards = re.findall(r'<li id="([^"]+)" data-chapter="([^"]+)" data-result="([^"]+)"', page)
+    assert cards == [("fig-tiny", "chapters/01_tiny", "Proposition 2.10")]
+    for address in re.findall(r'(?:href|src)="(figures/[^"]+)"', page):
+        if "slide" not in address:
+            assert (built.html / address).exists(), address
+    assert re.search(r"Fig\. [\d.]+ \(fig-tiny\)", page)
+    assert "A line that rises." in page  # the caption
+    assert "companion-gallery.js" in page
+    assert "companion-gallery.js" not in (built.html / "index.html").read_text()
+
+
+def test_gallery_filters_and_opens(built, open_site):
+    page, record = open_site(built.html, "gallery.html#fig-tiny")
+    record.assert_clean()
+    assert page.locator("#fig-tiny details").get_attribute("open") is not None
+    page.select_option("select[name=family]", "theory alone")
+    assert "family=theory+alone" in page.url
+    assert page.locator(".gallery > li:visible").count() == 1
+    page.goto(f"{page.url.partition('?')[0]}?result=none")
+    assert page.locator(".gallery > li:visible").count() == 1  # what is not offered is not chosen
+
+
+def test_gallery_without_scripts_shows_all(built, open_site):
+    page, _ = open_site(built.html, "gallery.html", java_script_enabled=False)
+    assert page.locator(".gallery > li:visible").count() == 1
+    assert not page.locator(".gallery-filter").is_visible()
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """The built book in a real browser: asks no one, says what it should, nothing raw left."""
 
+import json
 import re
 from pathlib import Path
 
@@ -86,6 +87,27 @@ def test_figure_shows_its_twin_of_the_theme(open_site, scheme):
     expect(figure.locator("figcaption")).to_be_visible()
     other = {"light": "dark", "dark": "light"}[scheme]
     expect(figure.locator(f"img.only-{other}")).to_be_hidden()
+
+
+SIDECARS = sorted(HTML.glob("figures/*/*.json"))
+
+
+@pytest.mark.parametrize("sidecar", SIDECARS, ids=lambda path: path.stem)
+def test_figure_is_cut_nowhere_and_its_slide_can_be_read(sidecar):
+    assert json.loads(sidecar.read_text())["missed"] == []
+
+
+def test_gallery_leads_to_each_figures_slide_at_once(open_site):
+    page, record = open_site(HTML, "gallery.html")
+    record.assert_clean()
+    cards = page.locator(".gallery > li")
+    assert cards.count() == len(SIDECARS) > 40
+    for card in cards.all():
+        link = card.locator("a[href$='-slide.pdf']").first  # a click from here
+        assert (HTML / link.get_attribute("href")).stat().st_size
+    page.select_option("select[name=chapter]", "chapters/04_cliff")
+    shown = page.locator(".gallery > li:visible")
+    assert {card.get_attribute("data-chapter") for card in shown.all()} == {"chapters/04_cliff"}
 
 
 def test_explorer_computes_in_the_browser(open_site):

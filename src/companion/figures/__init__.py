@@ -2,6 +2,15 @@
 
 from companion.figures.drawing import Drawing, FigureEntry, figure
 from companion.figures.kit import SavedFigure, save
-from companion.figures.style import COLOURS, style
+from companion.figures.style import COLOURS, slide_style, style
 
-__all__ = ["COLOURS", "Drawing", "FigureEntry", "SavedFigure", "figure", "save", "style"]
+__all__ = [
+    "COLOURS",
+    "Drawing",
+    "FigureEntry",
+    "SavedFigure",
+    "figure",
+    "save",
+    "slide_style",
+    "style",
+]

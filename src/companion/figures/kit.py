@@ -3,11 +3,11 @@
 import base64
 import hashlib
 import html
-import io
 import json
 import os
 import re
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,14 +15,9 @@ import pandas as pd
 from IPython.core.getipython import get_ipython
 from matplotlib.figure import Figure
 
-from companion.figures.style import DARK, style
-
-LICENCE = "CC BY 4.0, The Policy Cliff companion contributors"
-_NO_DATES: dict[str, dict[str, None]] = {
-    "svg": {"Date": None, "Creator": None},
-    "pdf": {"CreationDate": None, "Creator": None, "Producer": None},
-    "png": {"Software": None},
-}
+from companion.figures import citing, faults, slides
+from companion.figures.formats import LICENCE, dark, render, settle
+from companion.figures.style import slide_style, style
 
 
 @dataclass(frozen=True)
@@ -31,8 +26,9 @@ class SavedFigure:
 
     Attributes:
         id: name of the figure, of its folder and of its files.
-        folder: where the files lie: ``<id>.svg``, ``<id>-dark.svg``, ``.pdf``, ``.png``, ``.csv``
-            and the sidecar ``.json``.
+        folder: where the files lie: ``<id>.svg``, ``.pdf`` and ``.png``, each also as
+            ``<id>-dark``, ``<id>-slide`` and ``<id>-slide-dark``; ``<id>.csv`` and the sidecar
+            ``<id>.json``.
         title: what to take away; it opens the caption.
         caption: Markdown, computed numbers included.
         alt: one line for readers who do not see the figure.
@@ -74,22 +70,30 @@ def save(
     caption: str,
     alt: str,
     data: pd.DataFrame,
+    slide: Figure | None = None,
+    rests_on: Sequence[str] = (),
+    family: str = "theory",
     root: Path | str = "figures",
     source: str | None = None,
 ) -> SavedFigure:
-    """Write a figure as SVG (light and dark), PDF and PNG, its data, and its sidecar.
+    """Write a figure as SVG, PDF and PNG, light and dark, as a slide, its data, and its sidecar.
 
     The same figure gives the same bytes on every run: no dates, a fixed salt for SVG ids. The
     sidecar ``<id>.json`` holds title, caption, alt text, licence, BibTeX, the notebook, cell and
-    commit that made it, and the sha256 of each file.
+    commit that made it, the sha256 of each file, and what a reader would miss: artists that leave
+    the canvas, type of a slide under 20 pt.
 
     Args:
         fig: drawn inside :func:`companion.figures.style`.
         id: lower-case words joined by hyphens; the files and the anchor ``fig-<id>`` carry it.
-        title: short name for lists and citations.
+        title: the message: title of the slide, name in lists and citations.
         caption: Markdown.
         alt: what the figure shows, in words.
         data: the numbers drawn, one row an observation.
+        slide: the same, drawn inside :func:`companion.figures.slide_style`; without it there are
+            no slides.
+        rests_on: names of the results it shows, such as ``prop_2_10``.
+        family: of tasks that its models were trained on, or ``theory``.
         root: the folder that gets ``<id>/``.
         source: file and line of the function that drew it, if it is one of the package.
 
@@ -105,45 +109,61 @@ def save(
         raise ValueError(f"data: no rows for figure {id!r}")
     folder = Path(root) / id
     folder.mkdir(parents=True, exist_ok=True)
-    files = _render(fig) | {"csv": data.to_csv(index=False, float_format="%.10g").encode()}
-    names = {suffix: f"{id}{suffix if suffix[0] == '-' else '.' + suffix}" for suffix in files}
+    files, missed = _on_page(fig, title)
+    if slide is not None:
+        as_slide, also_missed = _on_slide(slide, title, id)
+        files, missed = files | as_slide, missed + also_missed
+    files[".csv"] = data.to_csv(index=False, float_format="%.10g").encode()
     for suffix, content in files.items():
-        (folder / names[suffix]).write_bytes(content)
-    alt = " ".join(alt.split())
+        (folder / f"{id}{suffix}").write_bytes(content)
+    alt, dated = " ".join(alt.split()), _dated()
     sidecar = {
         "id": id,
         "title": title,
         "caption": caption,
         "alt": alt,
         "licence": LICENCE,
+        "rests_on": list(rests_on),
+        "family": family,
         **_origin(),
+        "year": dated["year"],
         **({"source": source} if source else {}),
-        "bibtex": _bibtex(id, title),
+        "bibtex": citing.figure_bibtex(id, title, **dated),
+        "missed": missed,
         "sha256": {
-            names[suffix]: hashlib.sha256(content).hexdigest() for suffix, content in files.items()
+            f"{id}{suffix}": hashlib.sha256(content).hexdigest()
+            for suffix, content in files.items()
         },
     }
     (folder / f"{id}.json").write_text(json.dumps(sidecar, indent=2, ensure_ascii=False) + "\n")
     return SavedFigure(id, folder, title, caption, alt)
 
 
-def _render(fig: Figure) -> dict[str, bytes]:
-    """File suffix -> bytes; the SVGs leave the page's background through."""
-    files = {}
+def _on_page(fig: Figure, title: str) -> tuple[dict[str, bytes], list[str]]:
+    """End of each file's name -> content, and what a reader would miss."""
     with style():
-        # Equal axes get their place after the first drawing; then it is the same in all formats.
-        fig.draw_without_rendering()
-        fig.set_layout_engine("none")
-        for kind, metadata in _NO_DATES.items():
-            buffer = io.BytesIO()
-            transparent = kind == "svg"
-            fig.savefig(buffer, format=kind, metadata=metadata, transparent=transparent)
-            files[kind] = buffer.getvalue()
-    # Our palette is known, so a dark twin is the same drawing with the colours swapped.
-    colours = re.compile("|".join(DARK))
-    dark = colours.sub(lambda found: DARK[found.group()], files["svg"].decode())
-    files["-dark.svg"] = dark.encode()
-    return files
+        settle(fig)
+        return _light_and_dark(fig, title, "", clear=True), faults.off_canvas(fig)
+
+
+def _on_slide(fig: Figure, title: str, id: str) -> tuple[dict[str, bytes], list[str]]:
+    """End of each file's name -> content, and what a listener would miss."""
+    with slide_style(), style():
+        slides.compose(fig, title, citing.attribution(id, url=os.environ.get("COMPANION_URL")))
+        small = faults.small_type(fig, slides.SMALLEST_PT, slides.ATTRIBUTION)
+        missed = [f"slide: {fault}" for fault in [*faults.off_canvas(fig), *small]]
+        return _light_and_dark(fig, title, "-slide"), missed
+
+
+def _light_and_dark(fig: Figure, title: str, version: str, clear: bool = False) -> dict[str, bytes]:
+    light = render(fig, title, clear)
+    with dark(fig):
+        twin = render(fig, title, clear)
+    return {
+        f"{version}{theme}.{kind}": content
+        for theme, files in (("", light), ("-dark", twin))
+        for kind, content in files.items()
+    }
 
 
 def _origin() -> dict[str, str | int | None]:
@@ -156,46 +176,9 @@ def _origin() -> dict[str, str | int | None]:
     }
 
 
-# What BibTeX and TeX read as commands, outside of mathematics.
-_TEX = {
-    "\\": r"{\textbackslash}",
-    "{": r"{\textbraceleft}",
-    "}": r"{\textbraceright}",
-    "~": r"{\textasciitilde}",
-    "^": r"{\textasciicircum}",
-    "$": r"{\textdollar}",
-} | {character: f"\\{character}" for character in "&%#_"}
-_MATH = re.compile(r"(\$[^$]+\$)")
-
-
-def _tex(text: str) -> str:
-    """``text`` for a BibTeX field: mathematics whose braces pair stays, all else means itself."""
-    parts = _MATH.split(" ".join(text.split()))
-    for place, part in enumerate(parts):
-        if not (place % 2 and _paired(part)):
-            parts[place] = "".join(_TEX.get(character, character) for character in part)
-    return "".join(parts)
-
-
-def _paired(text: str) -> bool:
-    """Whether every brace has its partner, as BibTeX counts: those behind a backslash, too."""
-    depth = 0
-    for character in text:
-        depth += {"{": 1, "}": -1}.get(character, 0)
-        if depth < 0:
-            return False
-    return depth == 0
-
-
-def _bibtex(id: str, title: str) -> str:
-    """BibTeX entry for one figure, dated by its commit where the build says so."""
-    year = os.environ.get("COMPANION_YEAR", time.gmtime().tm_year)
-    commit = os.environ.get("COMPANION_COMMIT", "uncommitted")
-    lines = {
-        "title": f"{{{_tex(title)}}}",
-        "author": "{{The Policy Cliff companion contributors}}",
-        "year": f"{{{year}}}",
-        "note": f"{{Figure {id}, The Policy Cliff: a companion, commit {commit}. CC BY 4.0}}",
+def _dated() -> dict[str, str]:
+    """Year and commit for a citation, as the build says."""
+    return {
+        "year": os.environ.get("COMPANION_YEAR", str(time.gmtime().tm_year)),
+        "commit": os.environ.get("COMPANION_COMMIT", "uncommitted"),
     }
-    body = ",\n".join(f"  {key} = {value}" for key, value in lines.items())
-    return f"@misc{{policy-cliff-{id},\n{body}\n}}\n"

@@ -1,6 +1,8 @@
 """One look for every figure: colour-blind safe, readable on a projector, in light and in dark."""
 
-from contextlib import AbstractContextManager
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
+from contextvars import ContextVar
 from typing import Any
 
 from cycler import cycler
@@ -73,10 +75,41 @@ _RC: Any = {
     "pdf.fonttype": 42,
 }
 
+# On a slide, what differs: no type under 20 pt at 13.3 inches, lines and marks to match.
+_SLIDE_RC: Any = {
+    "savefig.dpi": 144,  # 1920 × 1080
+    "font.size": 21,
+    "axes.titlesize": 22,
+    "axes.labelsize": 21,
+    "xtick.labelsize": 20,
+    "ytick.labelsize": 20,
+    "xtick.major.pad": 9,  # the larger labels of both axes would meet in the corner
+    "legend.fontsize": 20,
+    "axes.linewidth": 1.6,
+    "grid.linewidth": 1.2,
+    "lines.linewidth": 3.6,
+    "lines.markersize": 12,
+}
+_on_slide: ContextVar[bool] = ContextVar("on_slide", default=False)
+
 
 def style() -> AbstractContextManager[None]:
     """Context in which figures are drawn: ``with style(): fig, ax = plt.subplots()``.
 
     It begins at matplotlib's own defaults, so that no setting of the user's reaches a figure.
+    Inside :func:`slide_style` it is the style of slides.
     """
-    return context(["default", _RC])
+    return context(["default", _RC, _SLIDE_RC] if _on_slide.get() else ["default", _RC])
+
+
+@contextmanager
+def slide_style() -> Iterator[None]:
+    """Context in which :func:`style` is that of slides: a drawing function draws its slide there.
+
+    Sizes that a function gives to type by number would not grow; give none, or by name (``large``).
+    """
+    token = _on_slide.set(True)
+    try:
+        yield
+    finally:
+        _on_slide.reset(token)

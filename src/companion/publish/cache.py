@@ -27,6 +27,7 @@ def chapter_key(chapter: Chapter, parameters: Mapping[str, Any]) -> str:
     return combined(
         files=chapter.project.sums(chapter.inputs()),
         parameters=dict(parameters),
+        address=chapter.project.address,
         machine=machine(),
     )
 

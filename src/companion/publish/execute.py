@@ -85,6 +85,8 @@ def environment(chapter: Chapter, scratch: Path) -> dict[str, str]:
         "COMPANION_YEAR": YEAR,
         JOB: _job(scratch),
     }
+    if chapter.project.address:
+        own["COMPANION_URL"] = chapter.project.address  # slides carry it
     return kernel_environment(scratch / "settings") | own
 
 

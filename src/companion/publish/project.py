@@ -207,6 +207,15 @@ class Project:
         remote = remote.removesuffix(".git").replace("git@github.com:", "https://github.com/")
         return remote if remote.startswith("https://github.com/") else None
 
+    @property
+    def address(self) -> str | None:
+        """Web address of the published book with a slash at its end: the repository's own pages."""
+        if not (self.repository or "").startswith("https://github.com/"):
+            return None
+        owner, name = str(self.repository).split("/")[-2:]
+        home = f"{owner.lower()}.github.io"
+        return f"https://{home}/" if name.lower() == home else f"https://{home}/{name}/"
+
 
 @dataclass(frozen=True)
 class Chapter:

@@ -30,7 +30,7 @@ def site_key(project: Project) -> str:
     """Key of the site: every file that it is made of, its year, the repository it links to."""
     root = project.root
     own = [root / name for name in ("_config.yml", "_toc.yml", "package-lock.json")]
-    own += [root / "constraints.txt", *sorted(project.book.rglob("*"))]
+    own += [root / "constraints.txt", root / "CITATION.cff", *sorted(project.book.rglob("*"))]
     for name in ("publish", "widgets", *DOCUMENTED):
         own += sorted((PACKAGE / name).rglob("*"))
     if project.repository is None:  # the site then holds the package itself

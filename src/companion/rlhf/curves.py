@@ -12,6 +12,7 @@ import threading
 import time
 import warnings
 from collections.abc import Callable, Iterable
+from copy import copy
 from itertools import pairwise
 from pathlib import Path
 
@@ -27,7 +28,7 @@ from companion.rlhf.experiment import Experiment
 _PAUSE = 1.5  # seconds between two pictures, at least
 _SHARE = 0.05  # of one core's time, at most, goes into drawing
 _LINE_COLOURS = ("blue", "orange", "green", "purple", "sky", "amber")
-_LABEL_GAP = 0.07  # between two labels, as a share of the axis
+_LABEL_GAP = 0.08  # between two labels, as a share of the axis
 _AXES = (0.11, 0.14, 0.86, 0.77)  # left, bottom, width and height, with the labels' room
 
 Points = list[tuple[int, float]]
@@ -75,7 +76,8 @@ class LiveCurves:
         self._done = threading.Event()
         self._thread = threading.Thread(target=self._follow, daemon=True)
         self._handle: DisplayHandle | None = None
-        self._draw_empty(bounded=kind == "mass")
+        self._bounded = kind == "mass"
+        self._draw_empty()
 
     def __enter__(self) -> "LiveCurves":
         """Show the picture and keep it up to date, if this is a notebook."""
@@ -106,12 +108,20 @@ class LiveCurves:
         label = label[:1].upper() + label[1:]
         return " ".join([f"{label} over the steps of training, one line a run.", *groups])
 
+    def drawn(self) -> Figure:
+        """The picture anew, in the style of the moment; the one that is shown stays as it is."""
+        again = copy(self)
+        again._handle = None
+        again._draw_empty()
+        again._redraw("")
+        return again.figure
+
     def show(self, other: object) -> None:
         """Put something else into the picture's place, such as the figure saved by the kit."""
         if self._handle is not None:
             self._handle.update(other)
 
-    def _draw_empty(self, bounded: bool) -> None:
+    def _draw_empty(self) -> None:
         """Axes of their final size, with a line for every run and a label for every name."""
         steps = max((e.steps for e in self._runs.values()), default=0)
         names = list(dict.fromkeys(self._names.values()))
@@ -120,7 +130,7 @@ class LiveCurves:
             self.figure.set_layout_engine("none")  # so that nothing jumps from picture to picture
             self._axes = self.figure.add_axes(_AXES)
             self._axes.set(xlabel="step of training", ylabel=self._label, xlim=(0, max(1, steps)))
-            if bounded:
+            if self._bounded:
                 self._axes.set_ylim(-0.02, 1.02)
             colours = {
                 name: COLOURS[_LINE_COLOURS[i % len(_LINE_COLOURS)]] for i, name in enumerate(names)

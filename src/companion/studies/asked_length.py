@@ -68,7 +68,7 @@ def change(table: pd.DataFrame, column: str, bonus: float = 0.0, paid: float = 1
     return (with_it - without).dropna()
 
 
-@figure("tiebreaker-length-bonus", rests_on=("prop_3_2",))
+@figure("tiebreaker-length-bonus", rests_on=("prop_3_2",), family="instruction")
 def length_bonus(table: pd.DataFrame) -> Drawing:
     """Shares after training against the bonus; ``table`` as ``shares`` gives it."""
     drawn = table[(table.paid == 1) & (table.bonus >= 0)]

@@ -9,7 +9,7 @@ from IPython.display import Markdown, display
 from matplotlib.figure import Figure
 
 from companion.errors import CompanionError
-from companion.figures import COLOURS, save, style
+from companion.figures import COLOURS, save, slide_style, style
 from companion.rlhf.experiment import Experiment
 from companion.studies.pilots import pilot
 from companion.studies.runs import Runs
@@ -35,6 +35,8 @@ def show(trained: Trained) -> None:
     recorded = recorded[recorded.condition.isin(today.condition)]
     label = _label(trained.column)
     drawn = draw(trained.study, today, recorded, label)
+    with slide_style():
+        slide = draw(trained.study, today, recorded, label)
     own = f"{_recipe(trained.runs[-1].experiment)}, starts {_starts(today)}"
     caption = (
         f"{trained.study.question} Crosses: your runs ({own}). "
@@ -46,7 +48,8 @@ def show(trained: Trained) -> None:
     table = pd.concat([recorded.assign(run="recorded"), today.assign(run="yours")])
     title = f"Your runs beside the record: {trained.study.name}"
     id = f"beside-{trained.study.name.replace('_', '-')}"
-    display(save(drawn, id, title=title, caption=caption, alt=alt, data=table))
+    words = {"title": title, "caption": caption, "alt": alt}
+    display(save(drawn, id, **words, data=table, slide=slide))
 
 
 def last_values(runs: Runs, column: str) -> pd.DataFrame:

@@ -341,12 +341,12 @@ def value_and_policy(answers: int = 4) -> Drawing:
     )
 
 
-@figure("cliff-live", rests_on=("prop_2_10",))
+@figure("cliff-live", rests_on=("prop_2_10",), family="deceptive")
 def live(curves: LiveCurves) -> Drawing:
     """How the favoured trace's probability moved in the runs trained just now."""
     count = curves.data.run.nunique()
     return Drawing(
-        curves.figure,
+        curves.drawn(),
         title="The policy leaves, step by step",
         caption=f"Probability of {FAVOURED} tampering in the {count} runs that were trained while "
         f"this page was built, from {len(NEW_STARTS)} starts that the record does not hold; "
@@ -357,7 +357,7 @@ def live(curves: LiveCurves) -> Drawing:
     )
 
 
-@figure("cliff-trained", rests_on=("prop_2_10",))
+@figure("cliff-trained", rests_on=("prop_2_10",), family="deceptive")
 def trained(recorded: Runs, today: Runs, jump: float) -> Drawing:
     """Share of the favoured trace, and distance to the partner, against the bonus.
 

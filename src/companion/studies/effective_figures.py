@@ -30,7 +30,11 @@ def _name(model: str, trainer: str, beta: float) -> str:
     return floor_at(beta) if model == "Model-1 again" else f"{model}, {trainer}, β = {beta:g}"
 
 
-@figure("effective-three-models", rests_on=("prop_4_5", "prop_4_6", "sharp_4_one_reward"))
+@figure(
+    "effective-three-models",
+    rests_on=("prop_4_5", "prop_4_6", "sharp_4_one_reward"),
+    family="alignment",
+)
 def three_models(runs: Runs) -> Drawing:
     """Distance of the sampled models from Model-1 on the nine held-out sets."""
     table = distances(runs)
@@ -51,10 +55,10 @@ def three_models(runs: Runs) -> Drawing:
                 ax.plot(found.value, row, "o", color=COLOURS[colour])
             floor = overall["Model-1 again"].value
             ax.axvline(floor, color=COLOURS["faint"], linestyle="--", lw=2)
-            ax.set_title(model, color=COLOURS[colour], fontsize=16)
+            ax.set_title(model, color=COLOURS[colour])
             ax.set(xlim=(0, 1), xticks=[0, 0.25, 0.5, 0.75, 1])
             ax.set_xticklabels(["0", "", "0.5", "", "1"])
-        axes[0].set_yticks(range(len(order)), list(order), fontsize=13)
+        axes[0].set_yticks(range(len(order)), list(order))
         axes[1].set_xlabel("distance from Model-1 (total variation)")
         plt.close(fig)
     means = {model: f"{found.value:.2f}" for model, found in overall.items()}
@@ -72,7 +76,9 @@ def three_models(runs: Runs) -> Drawing:
     )
 
 
-@figure("effective-kl", rests_on=("prop_4_6", "prop_4_7", "sharp_6_kl_sequence"))
+@figure(
+    "effective-kl", rests_on=("prop_4_6", "prop_4_7", "sharp_6_kl_sequence"), family="alignment"
+)
 def price(runs: Runs) -> Drawing:
     """Distance from Model-1 on boundary requests, without and with a divergence term."""
     table, held = on_boundary_requests(runs), BETAS[-1]
@@ -119,7 +125,9 @@ def price(runs: Runs) -> Drawing:
     )
 
 
-@figure("effective-router-weight", rests_on=("lemma_4_4", "prop_4_6", "prop_4_7"))
+@figure(
+    "effective-router-weight", rests_on=("lemma_4_4", "prop_4_6", "prop_4_7"), family="alignment"
+)
 def router(runs: Runs) -> Drawing:
     """How a policy leans on boundary requests against the weight of one of two judges."""
     table = lean(runs)

@@ -69,11 +69,11 @@ def _paid(table: pd.DataFrame, family: str, component: str) -> np.ndarray:
     return (np.exp(table.logprob) * paid).groupby(table.prompt).sum().to_numpy()
 
 
-@figure("entropy-live", rests_on=("sharp_6_kl_sequence",))
+@figure("entropy-live", rests_on=("sharp_6_kl_sequence",), family="all")
 def live(curves: LiveCurves) -> Drawing:
     """How the reward moved in the runs trained just now."""
     return Drawing(
-        curves.figure,
+        curves.drawn(),
         title="Training towards a regularised optimum",
         caption=f"Expected reward in the {curves.data.run.nunique()} runs that were trained while "
         "this page was built, from a start that the record does not hold. Each line is a run.",
@@ -82,7 +82,11 @@ def live(curves: LiveCurves) -> Drawing:
     )
 
 
-@figure("entropy-collapse", rests_on=("prop_4_7", "sharp_6_kl_sequence", "sharp_7_cliff_width"))
+@figure(
+    "entropy-collapse",
+    rests_on=("prop_4_7", "sharp_6_kl_sequence", "sharp_7_cliff_width"),
+    family="all",
+)
 def collapse(recorded: Runs, today: Runs) -> Drawing:
     """Distance from the run without a bonus against bonus over temperature.
 
@@ -209,7 +213,7 @@ def _optima(run: Run) -> pd.DataFrame:
     )
 
 
-@figure("entropy-price", rests_on=("prop_4_7", "sharp_6_kl_sequence"))
+@figure("entropy-price", rests_on=("prop_4_7", "sharp_6_kl_sequence"), family="all")
 def price(table: pd.DataFrame) -> Drawing:
     """Expected reward and entropy against the temperature.
 

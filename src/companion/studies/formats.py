@@ -241,7 +241,7 @@ def shifts(runs: Runs) -> pd.DataFrame:
     return pd.concat(parts, ignore_index=True)
 
 
-@figure("optimal-sets-trained", rests_on=("lemma_2_5",))
+@figure("optimal-sets-trained", rests_on=("lemma_2_5",), family="instruction")
 def trained(recorded: Runs, today: Runs) -> Drawing:
     """From the policy trained without a change of the reward to the one trained with it.
 

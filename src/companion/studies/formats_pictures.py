@@ -59,9 +59,7 @@ def staircase() -> Drawing:
             look = {"lw": 6, "ms": 5, "marker": "s"}
             _thick(right, [tilt] * len(group), group.place.tolist(), colour, look)
         right.text(0.1, 0.45, "at a tie:\na whole stretch", color=COLOURS["blue"], weight="bold")
-        right.text(
-            -0.1, 0.85, "else: one place", color=COLOURS["orange"], weight="bold", ha="right"
-        )
+        right.text(-1.45, 0.85, "else: one place", color=COLOURS["orange"], weight="bold")
         right.set(title="Its highest places", xlabel="tilt ε", ylabel="place", ylim=(-0.05, 1.05))
         right.set_xticks([-1, 0, 1])
         plt.close(fig)

@@ -42,7 +42,7 @@ def counted(table: pd.DataFrame) -> str:
     return f"{runs} runs from {starts} starts" if runs > starts else f"{starts} starts"
 
 
-@figure("slacker-graders", rests_on=("prop_3_1",))
+@figure("slacker-graders", rests_on=("prop_3_1",), family="deceptive")
 def beside_the_paper(recorded: Runs) -> Drawing:
     """Cheating over training under a weak and a strong grader, ours and the paper's."""
     colours = {"weak": "orange", "strong": "blue"}
@@ -86,7 +86,7 @@ def _ends(table: pd.DataFrame) -> str:
     return f"{last.min():.2f} to {last.max():.2f}"
 
 
-@figure("slacker-controls", rests_on=("prop_3_1",))
+@figure("slacker-controls", rests_on=("prop_3_1",), family="deceptive")
 def controls(recorded: Runs) -> Drawing:
     """Cheating at the end of training, from each start and under each grader."""
     table = masses(recorded)
@@ -125,11 +125,11 @@ def controls(recorded: Runs) -> Drawing:
     )
 
 
-@figure("slacker-live", rests_on=("prop_3_1",))
+@figure("slacker-live", rests_on=("prop_3_1",), family="deceptive")
 def live(drawn: LiveCurves) -> Drawing:
     """How often the runs that were trained just now solve honestly."""
     return Drawing(
-        drawn.figure,
+        drawn.drawn(),
         title="The same start, two graders",
         caption="Probability of solving honestly in the runs that were trained while this page was "
         f"built, from {len(NEW_STARTS)} starts that the record does not hold; averaged over the "

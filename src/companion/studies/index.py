@@ -116,7 +116,11 @@ def in_short(rows: Sequence[Row]) -> str:
     )
 
 
-@figure("claims-beside-the-paper", rests_on=("prop_2_10", "prop_3_1", "prop_3_2", "prop_4_6"))
+@figure(
+    "claims-beside-the-paper",
+    rests_on=("prop_2_10", "prop_3_1", "prop_3_2", "prop_4_6"),
+    family="all",
+)
 def beside_the_paper(rows: Sequence[Row]) -> Drawing:
     """Our differences with their intervals, and the paper's number for each.
 

@@ -37,7 +37,7 @@ def ends(runs: Runs) -> pd.DataFrame:
     )
 
 
-@figure("tiebreaker-length-control", rests_on=("prop_3_2",))
+@figure("tiebreaker-length-control", rests_on=("prop_3_2",), family="instruction")
 def control(table: pd.DataFrame) -> Drawing:
     """Length error and correctness against the penalty; ``table`` as ``ends`` gives it."""
     titles = {"error": "Length error (words)", "correct": "Share of right answers"}
@@ -103,7 +103,7 @@ def budgets(runs: Runs) -> pd.DataFrame:
     return pd.concat(tables).groupby(["penalty", "start", "asked"]).mean().reset_index()
 
 
-@figure("tiebreaker-asked-length", rests_on=("prop_3_2",))
+@figure("tiebreaker-asked-length", rests_on=("prop_3_2",), family="instruction")
 def asked(table: pd.DataFrame) -> Drawing:
     """Words written against words asked for; ``table`` as ``budgets`` gives it."""
     wanted = sorted(table.asked.unique())
@@ -144,7 +144,7 @@ def papers_figure() -> pd.DataFrame:
     return pd.read_csv(data_path("paper/fig_l1_length_control.csv"))
 
 
-@figure("tiebreaker-budget", rests_on=("prop_3_2",))
+@figure("tiebreaker-budget", rests_on=("prop_3_2",), family="instruction")
 def budget(table: pd.DataFrame) -> Drawing:
     """Accuracy against the length used, ours and the paper's.
 

@@ -34,7 +34,7 @@ def in_words(scores: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows).sort_values("paid for", kind="stable")
 
 
-@figure("slacker-obedience", rests_on=("prop_3_1", "prop_3_2"))
+@figure("slacker-obedience", rests_on=("prop_3_1", "prop_3_2"), family="instruction")
 def beside_the_paper(recorded: Runs) -> Drawing:
     """Correctness and strict following, before and after training, ours and the paper's."""
     scores = before_and_after(recorded)
@@ -95,11 +95,11 @@ def _ways(means: pd.DataFrame) -> str:
     return "; ".join(said).replace("-", "−").capitalize() + "."
 
 
-@figure("slacker-obedience-live", rests_on=("prop_3_1", "prop_3_2"))
+@figure("slacker-obedience-live", rests_on=("prop_3_1", "prop_3_2"), family="instruction")
 def live(drawn: LiveCurves) -> Drawing:
     """How the runs that were trained just now came to answer right and as told."""
     return Drawing(
-        drawn.figure,
+        drawn.drawn(),
         title="With and without a tie-breaker",
         caption="Probability of an answer that is right and obeys, in the runs that were trained "
         f"while this page was built, from {len(NEW_STARTS)} starts that the record does not hold; "

@@ -122,7 +122,7 @@ CLAIMS = (
 )
 
 
-@figure("slacker-phases", rests_on=("prop_3_1",))
+@figure("slacker-phases", rests_on=("prop_3_1",), family="deceptive")
 def where_it_ends(recorded: Runs) -> Drawing:
     """The behaviour that wins under each pair of weights."""
     table = masses(recorded)

@@ -162,7 +162,7 @@ def live_keys(start: int = NEW_START) -> list[Key]:
     return [Key(name, start, 0) for name in LIVE]
 
 
-@figure("slacker-pressure", rests_on=("prop_3_1", "prop_2_9"))
+@figure("slacker-pressure", rests_on=("prop_3_1", "prop_2_9"), family="deceptive")
 def beside_the_paper(recorded: Runs) -> Drawing:
     """Cheating that is caught and that is not, without and with a monitor, ours and the paper's."""
     ours, theirs = curves(recorded), paper_curves()
@@ -178,7 +178,7 @@ def beside_the_paper(recorded: Runs) -> Drawing:
         axes[1, 0].text(2, 0.55, "no pressure", color=COLOURS["orange"])
         axes[1, 1].text(2, 0.55, "pressure on\nthe thoughts", color=COLOURS["purple"])
         for ax in axes[:, 0]:
-            ax.set_ylabel("share of submissions")
+            ax.set_ylabel("share of\nsubmissions")
         plt.close(fig)
     return Drawing(
         fig,

@@ -155,7 +155,9 @@ def live_keys(starts: tuple[int, ...] = NEW_STARTS) -> list[Key]:
     return [Key(name, start, 0) for name in (WINNER, "weight 0.6") for start in starts]
 
 
-@figure("uniqueness-trained", rests_on=("thm_2_7", "sharp_1_stability_radius"))
+@figure(
+    "uniqueness-trained", rests_on=("thm_2_7", "sharp_1_stability_radius"), family="instruction"
+)
 def trained(recorded: Runs, today: Runs, safe: float) -> Drawing:
     """How far changes of the reward move the lengths: with one right length, and across the tie.
 

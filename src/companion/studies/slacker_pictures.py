@@ -123,7 +123,8 @@ def small_omissions(table: pd.DataFrame) -> Drawing:
             left.loglog(part["size"], part.bound, color=COLOURS[name], linewidth=1.5)
             left.loglog(part["size"], part.loss, ".", color=COLOURS[name], markersize=7)
             at = (part["size"].max() * 1.15, part.bound.max())
-            left.text(*at, f"γ = {discount:g}", color=COLOURS[name], va="center")
+            side = "bottom" if discount else "top"  # two lines lie close to each other
+            left.text(*at, f"γ = {discount:g}", color=COLOURS[name], va=side)
         left.set(title="What is lost", ylabel="true value lost", xlim=(8e-6, 0.5))
         right.semilogx(table["size"], table.distance, ".", color=COLOURS["orange"], markersize=7)
         right.set(title="What is done instead", ylabel="distance to the right policy")
@@ -185,14 +186,14 @@ def price_and_tie() -> Drawing:
             ax.plot(part.pressure, part.obeys, color=COLOURS[colours[start]])
             last = part.iloc[-1]
             ax.text(8.1, last.obeys, start, color=COLOURS[colours[start]], va="center")
-        ax.plot([10.6, 10.6], [0, 1], color=COLOURS["ink"], lw=5, solid_capstyle="butt")
-        ax.text(10.45, 0.97, "no divergence term:\nanything", ha="right", va="top")
+        ax.plot([12.2, 12.2], [0, 1], color=COLOURS["ink"], lw=5, solid_capstyle="butt")
+        ax.text(12.0, 1.13, "no divergence term:\nanything", ha="right", va="top")
         ax.set(
             title="Paid for right answers, held near the start",
             xlabel="pressure 1/β",
             ylabel="share that obeys",
-            xlim=(0, 10.8),
-            ylim=(-0.02, 1.02),
+            xlim=(0, 12.4),
+            ylim=(-0.02, 1.16),
         )
         ax.set_xticks(range(0, 9, 2))
         plt.close(fig)

@@ -274,7 +274,7 @@ def written(run: Run, prompt: str, most: int = 3) -> str:
     return "\n\n".join(parts)
 
 
-@figure("cliff-smollm2", rests_on=("prop_2_10",))
+@figure("cliff-smollm2", rests_on=("prop_2_10",), family="deceptive")
 def what_it_does(pilot: pd.DataFrame, today: pd.DataFrame) -> Drawing:
     """Shares of the three tied traces after training SmolLM2, by condition.
 

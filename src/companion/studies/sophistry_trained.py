@@ -34,11 +34,11 @@ def labels(condition: str) -> str:
     return condition.removeprefix("exact, ")
 
 
-@figure("sophistry-live", rests_on=("prop_3_1",))
+@figure("sophistry-live", rests_on=("prop_3_1",), family="alignment")
 def live(curves: LiveCurves) -> Drawing:
     """How the learned reward moved in the runs trained just now."""
     return Drawing(
-        curves.figure,
+        curves.drawn(),
         title="Training on what annotators see",
         caption=f"Learned reward in the {curves.data.run.nunique()} runs that were trained while "
         "this page was built, reward models included, from a start that the record does not hold. "
@@ -48,7 +48,7 @@ def live(curves: LiveCurves) -> Drawing:
     )
 
 
-@figure("sophistry-trained", rests_on=("prop_2_10", "prop_3_1"))
+@figure("sophistry-trained", rests_on=("prop_2_10", "prop_3_1"), family="alignment")
 def trained(recorded: Runs, today: Runs) -> Drawing:
     """Approval, truth and error before and after training, for three kinds of labels.
 
@@ -112,8 +112,9 @@ def _lines(ax: Axes, rows: pd.DataFrame, quantity: str, **how: object) -> None:
 def _names(ax: Axes, heights: pd.Series) -> None:
     """The three names at the ends of their lines, moved apart where they would overlap."""
     place = -np.inf
+    gap = _GAP * (plt.rcParams["font.size"] / 15) ** 3  # slides: larger type in lower panels
     for quantity, height in heights.sort_values().items():
-        place = max(float(height), place + _GAP)
+        place = max(float(height), place + gap)
         ax.text(1.05, place, str(quantity), color=COLOURS[COLOUR[str(quantity)]], va="center")
 
 
@@ -209,7 +210,7 @@ def kinds_of_error(changed: pd.DataFrame, theirs: Mapping[str, float]) -> pd.Dat
     return pd.DataFrame([*rows, {"labels": "the paper's figure"} | figure_row])
 
 
-@figure("sophistry-leads", rests_on=("prop_2_10", "prop_2_9"))
+@figure("sophistry-leads", rests_on=("prop_2_10", "prop_2_9"), family="alignment")
 def leads(requests: pd.DataFrame) -> Drawing:
     """Share of right answers after training against the learned lead, request by request.
 

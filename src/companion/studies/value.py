@@ -251,7 +251,7 @@ def live_keys(starts: tuple[int, ...] = NEW_STARTS) -> list[Key]:
     return [Key(name, s, 0) for name in ("exact, tied", "exact, tied, help 0.3") for s in starts]
 
 
-@figure("value-trained", rests_on=("prop_2_4", "prop_2_10"))
+@figure("value-trained", rests_on=("prop_2_4", "prop_2_10"), family="alignment")
 def trained(recorded: Runs, today: Runs, bound: Callable[[np.ndarray], np.ndarray]) -> Drawing:
     """How far a perturbation moves value and policy, and what the policy does on boundary requests.
 

@@ -9,7 +9,7 @@ from sphinx.application import Sphinx
 from sphinx.config import Config
 
 from companion.publish.project import Project
-from companion.publish.sphinxext import cards, editions, explorers, figures, katex, pages
+from companion.publish.sphinxext import cards, editions, explorers, figures, gallery, katex, pages
 
 
 def _project(app: Sphinx) -> Project:
@@ -40,6 +40,7 @@ def setup(app: Sphinx) -> dict[str, Any]:
     figures.setup(app)
     cards.setup(app)
     explorers.setup(app)
+    gallery.setup(app)
     pages.setup(app)
     editions.setup(app)
     return {"parallel_read_safe": True, "parallel_write_safe": False}

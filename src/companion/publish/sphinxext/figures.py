@@ -12,9 +12,19 @@ from docutils import nodes
 from sphinx.application import Sphinx
 from sphinx.transforms import SphinxTransform
 
-from companion.publish.project import UNCOMMITTED, Project
+from companion.publish.catalogue import FIGURES, Catalogue, code_address, collect
+from companion.publish.compat import figure_numbers
+from companion.publish.decks import write_all
+from companion.publish.project import Project
 
-LINKS = {"svg": "SVG", "pdf": "PDF", "png": "PNG", "csv": "data (CSV)", "bib": "cite (BibTeX)"}
+LINKS = {
+    ".svg": "SVG",
+    ".pdf": "PDF",
+    ".png": "PNG",
+    "-slide.pdf": "slide",
+    ".csv": "data (CSV)",
+    ".bib": "cite (BibTeX)",
+}
 
 
 class KitFigures(SphinxTransform):
@@ -57,28 +67,16 @@ class KitFigures(SphinxTransform):
             return
         up = "../" * self.env.docname.count("/")
         line = nodes.paragraph(classes=["figure-links"])
-        for suffix, text in LINKS.items():
-            target = f"{up}figures/{folder.name}/{folder.name}.{suffix}"
-            line += nodes.reference("", text, refuri=target, internal=False)
-            line += nodes.Text(" ")
         sidecar = json.loads((files / f"{folder.name}.json").read_text())
+        for end, text in LINKS.items():
+            if end != "-slide.pdf" or f"{folder.name}{end}" in sidecar["sha256"]:
+                target = f"{up}figures/{folder.name}/{folder.name}{end}"
+                line += nodes.reference("", text, refuri=target, internal=False)
+                line += nodes.Text(" ")
         code = code_address(sidecar, Project(Path(self.env.srcdir).parent).repository)
         if code:
             line += nodes.reference("", "code", refuri=code, internal=False)
         figure += nodes.legend("", line)
-
-
-def code_address(sidecar: dict[str, Any], repository: str | None) -> str | None:
-    """Where the function that drew a figure stands, at the commit it was drawn from.
-
-    Args:
-        sidecar: of the figure; figures that a notebook draws itself name no ``source``.
-        repository: web address of the public repository, if there is one.
-    """
-    commit, source = sidecar.get("commit") or "", sidecar.get("source")
-    if not (repository and source) or commit in ("", "unknown") or commit.endswith(UNCOMMITTED):
-        return None
-    return f"{repository}/blob/{commit}/{source}"
 
 
 def _escape(caption: nodes.caption) -> None:
@@ -87,18 +85,43 @@ def _escape(caption: nodes.caption) -> None:
         raw.parent.replace(raw, nodes.Text(raw.astext()))
 
 
+def catalogue(app: Sphinx) -> Catalogue:
+    """What the finished environment knows of the book's figures."""
+    pages = {name: title.astext() for name, title in app.env.titles.items()}
+    order = [name for name in _reading_order(app.env) if name in pages]
+    project = Project(Path(app.srcdir).parent)
+    return collect(project, {name: pages[name] for name in order}, figure_numbers(app.env))
+
+
+def _reading_order(env: Any) -> list[str]:
+    """The pages as the table of contents lists them."""
+    found: list[str] = []
+
+    def visit(page: str) -> None:
+        if page not in found:
+            found.append(page)
+            for child in env.toctree_includes.get(page, ()):
+                visit(child)
+
+    visit(env.config.root_doc)
+    return found
+
+
 def _publish(app: Sphinx, exception: Exception | None) -> None:
     """Copy the figures' folders to fixed addresses, so that links in talks last.
 
-    The BibTeX entry stands in the sidecar; it gets a file of its own to link to.
+    Their BibTeX entries, which name number and address, get files of their own to link to.
     """
     if exception is not None or app.builder.format != "html":
         return
-    for sidecar in sorted((Path(app.srcdir) / "chapters" / "figures").glob("*/*.json")):
-        target = Path(app.outdir) / "figures" / sidecar.parent.name
-        shutil.copytree(sidecar.parent, target)
-        entry = json.loads(sidecar.read_text())["bibtex"]
-        (target / f"{sidecar.stem}.bib").write_text(entry)
+    folder, known = Path(app.outdir) / FIGURES, catalogue(app)
+    for figure in known.figures:
+        target = folder / figure.id
+        shutil.copytree(Path(app.srcdir) / "chapters" / FIGURES / figure.id, target)
+        (target / f"{figure.id}.bib").write_text(figure.bibtex, encoding="utf-8")
+    folder.mkdir(exist_ok=True)
+    known.write(folder)
+    write_all(known, folder)
 
 
 def setup(app: Sphinx) -> None:
