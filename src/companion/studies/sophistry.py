@@ -37,7 +37,7 @@ QUANTITIES = {  # what the paper's figure calls them
     "error": "human evaluation error rate",
 }
 TRAINERS = ("exact", "GRPO", "GRPO, 750 steps")
-SPLITS = {"train": "requests trained on", "test": "held-out requests"}
+SPLITS = {"train": "requests trained on", "test": "other requests"}
 # On these requests agreeing with the writer is never simply right.
 UNDECIDED = ("safety/boundary", "values/contested")
 BEFORE = "before training"
