@@ -1,5 +1,6 @@
 """The book's Sphinx extension: math set at build time, figures with a dark twin and links, a site
-that asks no other host for anything, and a Colab edition beside each chapter.
+that asks no other host for anything, mentions of results as links, and a Colab edition beside each
+chapter.
 """
 
 from pathlib import Path
@@ -9,7 +10,7 @@ from sphinx.application import Sphinx
 from sphinx.config import Config
 
 from companion.publish.project import Project
-from companion.publish.sphinxext import editions, figures, katex, pages
+from companion.publish.sphinxext import editions, figures, katex, links, pages, previews
 
 
 def _project(app: Sphinx) -> Project:
@@ -38,6 +39,8 @@ def setup(app: Sphinx) -> dict[str, Any]:
     app.add_css_file("fonts/fonts.css", priority=150)
     katex.setup(app)
     figures.setup(app)
+    links.setup(app)
+    previews.setup(app)
     pages.setup(app)
     editions.setup(app)
     return {"parallel_read_safe": True, "parallel_write_safe": False}
