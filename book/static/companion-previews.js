@@ -9,6 +9,7 @@
   const waiting = new Map(); // name -> resolve
   let box = null;
   let shown = null; // the mention whose box is open
+  let wanted = null; // the mention whose box is on its way
   let timer = 0;
 
   window.companionPreview = (name, title, html) => waiting.get(name)?.([title, html]);
@@ -39,7 +40,7 @@
     clearTimeout(timer);
     shown?.removeAttribute("aria-describedby");
     box?.remove();
-    shown = box = null;
+    shown = wanted = box = null;
   };
 
   const place = (link) => {
@@ -57,8 +58,9 @@
   // A tapped box is a small dialog with the way onward in it; otherwise it describes the link.
   const show = async (link, tapped) => {
     const name = [...link.classList].find((kind) => kind.startsWith("to-")).slice(3);
+    wanted = link;
     const [title, html] = await load(name);
-    if (shown === link) return;
+    if (shown === link || wanted !== link) return;
     close();
     if (html.includes("katex")) setMath();
     shown = link;
@@ -86,7 +88,7 @@
     clearTimeout(timer);
     timer = setTimeout(action, REST);
   };
-  const leave = (event) => event.pointerType !== "touch" && soon(close);
+  const leave = (event) => event.pointerType !== "touch" && box?.role !== "dialog" && soon(close);
   const quietly = (link) => show(link, false).catch(() => {});
 
   for (const link of document.querySelectorAll("a.mention")) {

@@ -1,0 +1,48 @@
+import struct
+
+import pytest
+
+from companion.publish.sphinxext.images import place_images, size
+
+
+@pytest.fixture
+def folder(tmp_path):
+    (tmp_path / "a.svg").write_text(
+        '<?xml version="1.0"?><svg width="72pt" height="36pt" stroke-width="9">'
+    )
+    (tmp_path / "b.svg").write_text('<svg viewBox="0 0 1 1">')
+    (tmp_path / "c.png").write_bytes(b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR" + struct.pack(">II", 7, 5))
+    return tmp_path
+
+
+def test_size_is_that_of_the_file(folder):
+    assert size(folder / "a.svg") == (96, 48)
+    assert size(folder / "b.svg") is None
+    assert size(folder / "c.png") == (7, 5)
+
+
+def test_pictures_are_sized_and_lazy(folder):
+    (image,) = [place_images('<img alt="A" src="a.svg" />', folder)]
+    assert image == (
+        '<img loading="lazy" decoding="async" width="96" height="48" alt="A" src="a.svg" />'
+    )
+
+
+@pytest.mark.parametrize("own", ['width="9"', 'style="width: 50%"'])
+def test_a_size_of_the_authors_stays(folder, own):
+    image = place_images(f'<img {own} src="a.svg">', folder)
+    assert own in image
+    assert "height" not in image
+
+
+def test_pictures_of_figures_open(folder):
+    html = '<figure><img class="only-dark" src="a.svg"></figure><img src="c.png">'
+    placed = place_images(html, folder)
+    assert '<a class="figure-open only-dark" href="a.svg"' in placed
+    assert placed.count("<a ") == 1
+
+
+def test_data_and_foreign_pictures_stay_as_they_are(folder):
+    for source in ("data:image/png;base64,AA", "https://example.org/a.svg"):
+        html = f'<figure><img src="{source}"></figure>'
+        assert place_images(html, folder) == html
