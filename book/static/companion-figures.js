@@ -2,6 +2,7 @@
 // fit is scrolled to. Without this script its link opens the drawing itself.
 (() => {
   "use strict";
+  const READABLE = 12; // pixels that the smallest text has at the least
   const dialog = document.createElement("dialog");
   dialog.className = "figure-dialog";
   const place = document.createElement("div");
@@ -16,7 +17,8 @@
   const fit = (image) => {
     const [width, height] = ["width", "height"].map((name) => Number(image.getAttribute(name)));
     const whole = Math.min(place.clientWidth, (place.clientHeight * width) / height);
-    image.style.width = `${Math.max(whole, width)}px`;
+    const readable = (width * READABLE) / (image.dataset.text ?? READABLE);
+    image.style.width = `${Math.max(whole, readable)}px`;
   };
 
   for (const link of document.querySelectorAll("a.figure-open")) {

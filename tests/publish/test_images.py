@@ -2,7 +2,7 @@ import struct
 
 import pytest
 
-from companion.publish.sphinxext.images import place_images, size
+from companion.publish.sphinxext.images import place_images, size, smallest_text
 
 
 @pytest.fixture
@@ -46,3 +46,13 @@ def test_data_and_foreign_pictures_stay_as_they_are(folder):
     for source in ("data:image/png;base64,AA", "https://example.org/a.svg"):
         html = f'<figure><img src="{source}"></figure>'
         assert place_images(html, folder) == html
+
+
+def test_smallest_text_of_a_drawing(tmp_path):
+    paths = '<svg width="72pt" height="9pt"><g transform="translate(1 2) scale(0.12 -0.12)"/>'
+    (tmp_path / "paths.svg").write_text(paths + '<g transform="scale(0.15 -0.15)"/>')
+    (tmp_path / "text.svg").write_text('<svg width="72px"><text style="font: 600 14px \'A\'"/>')
+    (tmp_path / "none.svg").write_text('<svg width="72px">')
+    assert smallest_text(tmp_path / "paths.svg") == 16
+    assert smallest_text(tmp_path / "text.svg") == 14
+    assert smallest_text(tmp_path / "none.svg") is None

@@ -14,6 +14,8 @@ _FIGURE = re.compile(r"<figure\b.*?</figure>", re.DOTALL)
 _THEME = re.compile(r'\bclass="[^"]*\b(only-(?:light|dark))\b')
 _LENGTH = r'<svg\b[^>]*?\s{}="([\d.]+)(pt|px)?"'
 _PIXELS = {"pt": 4 / 3, "px": 1, None: 1}
+_GLYPHS = re.compile(r"scale\((0?\.\d+) -")  # matplotlib's letters are paths, drawn at 100
+_FONT = re.compile(r"font(?:-size)?: ?(?:[\w ]*? )?([\d.]+)px")
 
 
 @cache
@@ -28,6 +30,18 @@ def size(file: Path) -> tuple[int, int] | None:
         width, height = struct.unpack(">II", file.read_bytes()[16:24])
         return width, height
     return None
+
+
+@cache
+def smallest_text(file: Path) -> float | None:
+    """Height in CSS pixels of the smallest letters of an SVG by matplotlib, at its own size."""
+    if file.suffix != ".svg":
+        return None
+    drawing = file.read_text(encoding="utf-8")
+    sizes = [100 * float(scale) for scale in _GLYPHS.findall(drawing)]
+    sizes += [float(pixels) for pixels in _FONT.findall(drawing)]
+    unit = re.search(_LENGTH.format("width"), drawing[:4000])
+    return round(min(sizes) * _PIXELS[unit[2]], 1) if sizes and unit else None
 
 
 def place_images(html: str, folder: Path) -> str:
@@ -45,8 +59,10 @@ def _prepared(image: str, folder: Path) -> str:
     source = _SOURCE.search(image)
     if source is None or re.search(r"\bloading=", image):
         return image
-    known = size((folder / source["source"]).resolve())
+    file = (folder / source["source"]).resolve()
+    known, text = size(file), smallest_text(file)
     sides = f' width="{known[0]}" height="{known[1]}"' if known else ""
+    sides += f' data-text="{text}"' if text else ""
     if re.search(r"\s(?:width|style)=", image):  # the author's own
         sides = ""
     return image.replace("<img", f'<img loading="lazy" decoding="async"{sides}', 1)

@@ -162,12 +162,13 @@ class LinkMentions(SphinxPostTransform):
         self._walk(self.document, "")
 
     def _index(self) -> None:
-        """Let the search find a statement by its number alone, and by what it is called."""
+        """Let the search find a statement by its name, in full and short, or its number."""
         for cell in self.document.findall(nodes.container):
             for name in cell["ids"] if STATEMENT in cell["classes"] else ():
-                title = self._targets[name].title
-                words = title, title.split()[1]
-                entries = [("single", word, name, "main", None) for word in words]
+                kind, number = self._targets[name].title.split()
+                short = {"Proposition": "Prop", "Theorem": "Thm"}.get(kind, kind)
+                words = {f"{kind} {number}", f"{short} {number}", number}
+                entries = [("single", word, name, "main", None) for word in sorted(words)]
                 cell.insert(0, addnodes.index(entries=entries))
 
     def _complete(self, reference: nodes.reference) -> None:
