@@ -42,6 +42,12 @@ def test_pictures_of_figures_open(folder):
     assert placed.count("<a ") == 1
 
 
+def test_a_picture_that_is_a_link_stays_one(folder):
+    placed = place_images('<figure><a href="x"><img src="a.svg"></a></figure>', folder)
+    assert placed.count("<a ") == 1
+    assert "figure-open" not in placed
+
+
 def test_data_and_foreign_pictures_stay_as_they_are(folder):
     for source in ("data:image/png;base64,AA", "https://example.org/a.svg"):
         html = f'<figure><img src="{source}"></figure>'

@@ -9,6 +9,7 @@ from functools import cache
 from pathlib import Path
 
 _IMAGE = re.compile(r"<img\b[^>]*>")
+_LINK_OR_IMAGE = re.compile(rf"<a\b.*?</a>|{_IMAGE.pattern}", re.DOTALL)
 _SOURCE = re.compile(r'\bsrc="(?P<source>[^":]+)"')
 _FIGURE = re.compile(r"<figure\b.*?</figure>", re.DOTALL)
 _THEME = re.compile(r'\bclass="[^"]*\b(only-(?:light|dark))\b')
@@ -52,7 +53,7 @@ def place_images(html: str, folder: Path) -> str:
         folder: that the page lies in.
     """
     html = _IMAGE.sub(lambda image: _prepared(image.group(), folder), html)
-    return _FIGURE.sub(lambda figure: _IMAGE.sub(_opens, figure.group()), html)
+    return _FIGURE.sub(lambda figure: _LINK_OR_IMAGE.sub(_opens, figure.group()), html)
 
 
 def _prepared(image: str, folder: Path) -> str:
@@ -69,8 +70,9 @@ def _prepared(image: str, folder: Path) -> str:
 
 
 def _opens(image: re.Match[str]) -> str:
+    """A picture in a link to itself; one that is in a link already stays."""
     source, theme = _SOURCE.search(image.group()), _THEME.search(image.group())
-    if source is None:
+    if source is None or image.group().startswith("<a"):
         return image.group()
     kind = f"figure-open {theme[1]}" if theme else "figure-open"
     address, hint = source["source"], "Open the figure over the whole screen"

@@ -5,20 +5,15 @@ loads sphinx-thebe, which asks another host. The finished pages are rewritten in
 """
 
 import re
+import shutil
 from pathlib import Path
 
 from sphinx.application import Sphinx
 
 from companion.publish.compat import drop_extension
+from companion.publish.sphinxext.icons import draw_icons, draw_letters
 from companion.publish.sphinxext.images import place_images
 from companion.publish.sphinxext.policy import secure
-
-_ICON = re.compile(
-    r'<i class="(?P<classes>[^"]*\bfa-[^"]+)"(?P<rest>[^>]*?)(?:\s*title="[^"]*")?></i>'
-)
-_FONTAWESOME = re.compile(r"\s*<(?:script|link)[^>]*scripts/fontawesome\.js[^>]*>(?:</script>)?")
-_DRAWING = r'[{{,]"?{name}"?:\[(\d+),(\d+),\[[^\]]*\],"[0-9a-f]+","([^"]+)"\]'
-_NOT_NAMES = {"fa-solid", "fa-brands", "fa-regular", "fa-lg", "fa-fw"}
 
 # What axe finds in the theme's and docutils' markup: names that differ from the text shown, content
 # outside landmarks, header cells without a heading, roles where they are not allowed.
@@ -66,29 +61,6 @@ _ASSET = re.compile(
 _AT_ONCE = "documentation_options.js"  # the theme's inline scripts write into what it defines
 
 
-def draw_icons(html: str, fontawesome: str) -> str:
-    """Put each icon's drawing in the page in place of the script that would draw it.
-
-    Raises:
-        KeyError: naming an icon that the theme's script does not hold.
-    """
-
-    def draw(match: re.Match[str]) -> str:
-        classes = match["classes"].split()
-        (name,) = (c for c in classes if c.startswith("fa-") and c not in _NOT_NAMES)
-        found = re.findall(_DRAWING.format(name=name.removeprefix("fa-")), fontawesome)
-        if not found:
-            raise KeyError(name)
-        # the script holds the brands first, then the outlined set, then the solid one
-        width, height, path = found[0] if {"fab", "fa-brands"} & {*classes} else found[-1]
-        return (
-            f'<svg class="svg-inline--fa {" ".join(classes)}"{match["rest"]} aria-hidden="true" '
-            f'viewBox="0 0 {width} {height}"><path fill="currentColor" d="{path}"/></svg>'
-        )
-
-    return _ICON.sub(draw, _FONTAWESOME.sub("", html))
-
-
 def lighten(html: str) -> str:
     """Drop the styles and scripts that the page has no use for; no other script holds it up."""
     body = html[html.find("<body") :]
@@ -123,8 +95,11 @@ def _rewrite(app: Sphinx, exception: Exception | None) -> None:
             html = repair(draw_icons(page.read_text(), fontawesome))
             html = lighten(place_images(html, page.parent))
             page.write_text(secure(html, page.relative_to(app.outdir).as_posix()))
+    for style in sorted((static / "styles").glob("*.css")):
+        style.write_text(draw_letters(style.read_text(), fontawesome))
     for unused in static.glob("scripts/fontawesome.js*"):
         unused.unlink()
+    shutil.rmtree(static / "vendor" / "fontawesome", ignore_errors=True)
 
 
 def _drop_thebe(app: Sphinx) -> None:
