@@ -48,6 +48,7 @@ def test_letters_of_the_icon_font_become_drawings():
     css = font + 'a{--pst-icon-file:"\uf15b";content:"\\f104";b:"x"}@font-face{font-family:A}'
     drawn = draw_letters(css, SCRIPT)
     assert "woff2" not in drawn
+    assert draw_letters('a{}.fa-x:before,.fa-y:before{content:"\\f999"}b{}', SCRIPT) == "a{}b{}"
     assert "font-family:A" in drawn
     assert re.search(r'--pst-icon-file:url\("data:image/svg\+xml,[^"]*SOLID', drawn)
     assert re.search(r';content:url\("data:image/svg\+xml,[^"]*LEFT', drawn)
