@@ -2,25 +2,18 @@
 
 import json
 import re
-from pathlib import Path
 
 import pytest
+from built_site import HTML, NEEDS_SITE, PAGES
 from playwright.sync_api import expect
 
-HTML = Path(__file__).parents[2] / "_build" / "html"
 AXE = HTML.parents[1] / "node_modules" / "axe-core" / "axe.min.js"
 RAW = re.compile(
     r"\{prf:|\{cite|\{numref|\{figure|\{eq\}|:::|```\{|Traceback|\bnan\b", re.IGNORECASE
 )
 ROOMS = ["Theorem", "Derivation", "Bandit check", "In a language model"]
 
-pytestmark = [
-    pytest.mark.site,
-    pytest.mark.skipif(not (HTML / "index.html").exists(), reason="no book in _build/html"),
-]
-
-PAGES = sorted(path.relative_to(HTML).as_posix() for path in HTML.rglob("*.html"))
-PAGES = [page for page in PAGES if not page.startswith("_static")]
+pytestmark = NEEDS_SITE
 
 
 @pytest.mark.parametrize("page", PAGES)
@@ -129,10 +122,10 @@ def test_explorer_works_from_a_file(chromium):
     page.close()
 
 
-def test_phone_scrolls_down_only(open_site):
-    for name in ("index.html", "chapters/04_cliff.html", "notation.html"):
-        page, _ = open_site(HTML, name, viewport={"width": 390, "height": 844})
-        assert page.evaluate("document.documentElement.scrollWidth") <= 390, name
+@pytest.mark.parametrize("page", PAGES)
+def test_phone_scrolls_down_only(open_site, page):
+    opened, _ = open_site(HTML, page, viewport={"width": 360, "height": 780})
+    assert opened.evaluate("document.documentElement.scrollWidth") <= 360
 
 
 def test_search_finds_the_cliff(open_site):

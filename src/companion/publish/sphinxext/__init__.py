@@ -1,5 +1,6 @@
 """The book's Sphinx extension: math set at build time, figures with a dark twin and links, a site
-that asks no other host for anything, and a Colab edition beside each chapter.
+that asks no other host for anything, mentions of results as links, and a Colab edition beside each
+chapter.
 """
 
 from pathlib import Path
@@ -9,7 +10,17 @@ from sphinx.application import Sphinx
 from sphinx.config import Config
 
 from companion.publish.project import Project
-from companion.publish.sphinxext import cards, editions, explorers, figures, gallery, katex, pages
+from companion.publish.sphinxext import (
+    cards,
+    editions,
+    explorers,
+    figures,
+    gallery,
+    katex,
+    links,
+    pages,
+    previews,
+)
 
 
 def _project(app: Sphinx) -> Project:
@@ -41,6 +52,8 @@ def setup(app: Sphinx) -> dict[str, Any]:
     cards.setup(app)
     explorers.setup(app)
     gallery.setup(app)
+    links.setup(app)
+    previews.setup(app)
     pages.setup(app)
     editions.setup(app)
     return {"parallel_read_safe": True, "parallel_write_safe": False}

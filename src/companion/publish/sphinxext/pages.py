@@ -5,19 +5,15 @@ loads sphinx-thebe, which asks another host. The finished pages are rewritten in
 """
 
 import re
+import shutil
 from pathlib import Path
 
 from sphinx.application import Sphinx
 
 from companion.publish.compat import drop_extension
+from companion.publish.sphinxext.icons import draw_icons, draw_letters
+from companion.publish.sphinxext.images import place_images
 from companion.publish.sphinxext.policy import secure
-
-_ICON = re.compile(
-    r'<i class="(?P<classes>[^"]*\bfa-[^"]+)"(?P<rest>[^>]*?)(?:\s*title="[^"]*")?></i>'
-)
-_FONTAWESOME = re.compile(r"\s*<(?:script|link)[^>]*scripts/fontawesome\.js[^>]*>(?:</script>)?")
-_DRAWING = r'[{{,]"?{name}"?:\[(\d+),(\d+),\[[^\]]*\],"[0-9a-f]+","([^"]+)"\]'
-_NOT_NAMES = {"fa-solid", "fa-brands", "fa-regular", "fa-lg", "fa-fw"}
 
 # What axe finds in the theme's and docutils' markup: names that differ from the text shown, content
 # outside landmarks, header cells without a heading, roles where they are not allowed.
@@ -37,30 +33,48 @@ _REPAIRS = [
     (r' role="doc-(?:biblioentry|backlink)"', ""),
     (r'<div role="list" class="citation-list">', '<div class="citation-list">'),
     (r"<pre>", '<pre tabindex="0">'),  # wide code scrolls, and must do so from the keyboard
+    # with scripts off nobody resolves "auto", and both drawings of a figure would show
+    (r'(<html[^>]*) data-theme="auto"', r'\1 data-theme="light"'),
 ]
+# What the theme loads everywhere -> what is on the pages that use it.
+_USED_BY = {
+    "copybutton.css": r'class="highlight\b',
+    "copybutton.js": r'class="highlight\b',
+    "clipboard.min.js": r'class="highlight\b',
+    "design-tabs.js": r'class="[^"]*\bsd-tab-set\b',
+    "proof.css": r'class="proof\b',
+    "sphinx-design.min.css": r'class="(?:[^"]*\s)?sd-',
+    "sphinx-thebe.css": r"(?!)",
+    "togglebutton.css": r'class="[^"]*\b(?:toggle|dropdown|hide)\b',
+    "togglebutton.js": r'class="[^"]*\b(?:toggle|dropdown)\b',
+    # the theme's search while one types, which the book does not use: a query opens the search page
+    "searchtools.js": 'id="search-results"',
+    "language_data.js": 'id="search-results"',
+    "searchindex.js": 'id="search-results"',
+    "companion-figures.js": 'class="figure-open',
+    "companion-previews.js": r'class="[^"]*\bmention\b',
+}
+_ASSET = re.compile(
+    r'[ \t]*<(?:script|link)\b[^>]*\b(?:src|href)="[^"]*?(?P<name>[\w.-]+\.(?:js|css))(?:\?[^"]*)?"'
+    r"[^>]*>(?:</script>)?\n?"
+)
+_AT_ONCE = "documentation_options.js"  # the theme's inline scripts write into what it defines
 
 
-def draw_icons(html: str, fontawesome: str) -> str:
-    """Put each icon's drawing in the page in place of the script that would draw it.
+def lighten(html: str) -> str:
+    """Drop the styles and scripts that the page has no use for; no other script holds it up."""
+    body = html[html.find("<body") :]
 
-    Raises:
-        KeyError: naming an icon that the theme's script does not hold.
-    """
+    def keep(asset: re.Match[str]) -> str:
+        user = _USED_BY.get(asset["name"])
+        if user is not None and not re.search(user, body):
+            return ""
+        waits = re.search(r"<link|\b(?:defer|async)\b", asset.group())
+        if waits or asset["name"] == _AT_ONCE:
+            return asset.group()
+        return asset.group().replace("<script", "<script defer", 1)
 
-    def draw(match: re.Match[str]) -> str:
-        classes = match["classes"].split()
-        (name,) = (c for c in classes if c.startswith("fa-") and c not in _NOT_NAMES)
-        found = re.findall(_DRAWING.format(name=name.removeprefix("fa-")), fontawesome)
-        if not found:
-            raise KeyError(name)
-        # the script holds the brands first, then the outlined set, then the solid one
-        width, height, path = found[0] if {"fab", "fa-brands"} & {*classes} else found[-1]
-        return (
-            f'<svg class="svg-inline--fa {" ".join(classes)}"{match["rest"]} aria-hidden="true" '
-            f'viewBox="0 0 {width} {height}"><path fill="currentColor" d="{path}"/></svg>'
-        )
-
-    return _ICON.sub(draw, _FONTAWESOME.sub("", html))
+    return _ASSET.sub(keep, html)
 
 
 def repair(html: str) -> str:
@@ -79,9 +93,13 @@ def _rewrite(app: Sphinx, exception: Exception | None) -> None:
     for page in sorted(Path(app.outdir).rglob("*.html")):
         if static not in page.parents:
             html = repair(draw_icons(page.read_text(), fontawesome))
+            html = lighten(place_images(html, page.parent))
             page.write_text(secure(html, page.relative_to(app.outdir).as_posix()))
+    for style in sorted((static / "styles").glob("*.css")):
+        style.write_text(draw_letters(style.read_text(), fontawesome))
     for unused in static.glob("scripts/fontawesome.js*"):
         unused.unlink()
+    shutil.rmtree(static / "vendor" / "fontawesome", ignore_errors=True)
 
 
 def _drop_thebe(app: Sphinx) -> None:
@@ -91,5 +109,6 @@ def _drop_thebe(app: Sphinx) -> None:
 def setup(app: Sphinx) -> None:
     """Register the rewriting."""
     app.connect("builder-inited", _drop_thebe, priority=1)
-    app.add_js_file("companion-page.js", loading_method="defer")
+    for script in ("companion-page.js", "companion-figures.js"):
+        app.add_js_file(script, loading_method="defer")
     app.connect("build-finished", _rewrite)
