@@ -30,7 +30,7 @@ def verdicts(recorded):
 @pytest.mark.parametrize(
     "claim",
     [
-        *("small-bonus", "large-bonus", "no-slope", "sampled", "honesty"),
+        *("small-bonus", "large-bonus", "no-slope", "share", "sampled", "honesty"),
         *("sgd", "optimiser", "partner", "gpt-2", "gpt-neox"),
     ],
 )
@@ -38,10 +38,9 @@ def test_claims_that_the_chapter_makes_hold(verdicts, claim):
     assert verdicts[claim].holds
 
 
-@pytest.mark.parametrize("claim", ["share", "winner"])
-def test_claims_that_five_starts_cannot_settle_are_not_made(verdicts, claim):
-    assert verdicts[claim].words == "not shown"
-    assert verdicts[claim].difference.value > 0
+def test_a_claim_that_five_starts_cannot_settle_is_not_made(verdicts):
+    assert verdicts["winner"].words == "not shown"
+    assert verdicts["winner"].difference.value > 0
 
 
 def test_without_a_tie_the_same_bonus_moves_next_to_nothing(recorded):

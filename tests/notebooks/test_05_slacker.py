@@ -95,10 +95,11 @@ def test_held_out_prompts_are_others_than_those_trained_on(recorded):
     assert not splits["train"] & splits["ood"]
 
 
-def test_the_weak_grader_alone_teaches_a_struggling_policy_to_cheat(recorded):
+def test_five_starts_do_not_settle_what_the_weak_grader_teaches(recorded):
+    """Some starts end cheating and some do not, which a mean over five cannot tell from chance."""
     verdicts = {verdict.claim.id: verdict for verdict in judge("graders", recorded)}
-    assert verdicts["weak"].holds
-    assert verdicts["strong"].holds
+    assert {verdicts[id].words for id in ("weak", "strong")} == {"not shown"}
+    assert verdicts["weak"].difference.value > 0.2 > -0.2 > verdicts["strong"].difference.value
     ends = graders.masses(recorded)
     controls = ends[ends.condition.str.endswith("strong")]
     assert controls.cheating.max() < 0.05

@@ -31,10 +31,11 @@ def off_canvas(fig: Figure) -> list[str]:
 def small_type(fig: Figure, least_pt: float, but: str) -> list[str]:
     """Text of fewer than ``least_pt`` points, except in artists of the gid ``but``."""
     return [
-        f"{_named(text)}: {text.get_size():g} pt"
+        f"{_named(text)}: {size:g} pt"
         for text in fig.findobj(Text)
         if text.get_visible() and text.get_text().strip()
-        if text.get_size() < least_pt and text.get_gid() != but
+        if (size := text.get_fontproperties().get_size_in_points()) < least_pt
+        if text.get_gid() != but
     ]
 
 
