@@ -210,9 +210,9 @@ MUTANTS = [
         "twice the penalty",
     ),
     ("sharp_13_collapse", "speed", lambda u, b, m: 0 * u, "the flow stands still"),
-    ("sharp_14_continuity", "least_jump", lambda m: 1 / m, "1 − 1/m becomes 1/m"),
-    ("sharp_14_continuity", "least_jump", lambda m: (m - 1) / (2 * m), "half the jump"),
-    ("sharp_14_continuity", "least_jump", lambda m: 1 + 0 / m, "always the whole jump"),
+    ("corollary_continuity", "least_jump", lambda m: 1 / m, "1 − 1/m becomes 1/m"),
+    ("corollary_continuity", "least_jump", lambda m: (m - 1) / (2 * m), "half the jump"),
+    ("corollary_continuity", "least_jump", lambda m: 1 + 0 / m, "always the whole jump"),
     ("sharp_15_learned_weights", "threshold", lambda d: d**2 / 8, "1/16 becomes 1/8"),
     ("sharp_15_learned_weights", "threshold", lambda d: d**2 / 32, "1/16 becomes 1/32"),
     (
@@ -241,12 +241,12 @@ MUTANTS = [
         lambda rewards: float(np.ptp(rewards)),
         "how far rewards spread for how far they disagree",
     ),
-    ("sharp_16_noise", "step_variance", lambda e, b, q, a: e * q * a**2 / b, "η² becomes η"),
-    ("sharp_16_noise", "step_variance", lambda e, b, q, a: e**2 * q * a / b, "the lead unsquared"),
-    ("sharp_16_noise", "growth", lambda e, q, a: e * q * a, "twice as fast"),
-    ("sharp_16_noise", "shrinkage", lambda e, q, b: e * b * q, "twice as fast"),
-    ("sharp_16_noise", "spread", lambda s, e, b, q, a: e * a * q * s / b, "no growth"),
-    ("sharp_16_noise", "held_spread", lambda e, b, w, a: e * a / (b * w), "the lead unsquared"),
+    ("sharp_14_noise", "step_variance", lambda e, b, q, a: e * q * a**2 / b, "η² becomes η"),
+    ("sharp_14_noise", "step_variance", lambda e, b, q, a: e**2 * q * a / b, "the lead unsquared"),
+    ("sharp_14_noise", "growth", lambda e, q, a: e * q * a, "twice as fast"),
+    ("sharp_14_noise", "shrinkage", lambda e, q, b: e * b * q, "twice as fast"),
+    ("sharp_14_noise", "spread", lambda s, e, b, q, a: e * a * q * s / b, "no growth"),
+    ("sharp_14_noise", "held_spread", lambda e, b, w, a: e * a / (b * w), "the lead unsquared"),
 ]
 
 

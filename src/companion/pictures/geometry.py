@@ -64,7 +64,7 @@ def edges(discount: float) -> pd.DataFrame:
     )
 
 
-@figure("geometry-polygon-and-fan", rests_on=("sharp_11_geometry", "sharp_14_continuity"))
+@figure("geometry-polygon-and-fan", rests_on=("sharp_11_geometry", "corollary_continuity"))
 def polygon_and_fan(discount: float) -> Drawing:
     """Every policy of the two-state problem as a point, every reward as a direction."""
     table = edges(discount)

@@ -28,7 +28,7 @@ VERSIONS = {
     "dark slide": "-slide-dark",
 }
 _KINDS = {"prop": "Proposition", "thm": "Theorem", "sharp": "Fact"}
-_OTHERWISE = {"sharp_14_continuity": "Corollary on continuity"}  # it has no number
+_OTHERWISE = {"corollary_continuity": "Corollary on continuity"}  # it has no number
 _RESULT = re.compile(r"(?P<kind>[a-z]+)_(?P<number>(?:[a-z]_)?\d+(?:_\d+)?)(?:_[a-z]\w*)?")
 
 

@@ -45,9 +45,9 @@ BEYOND = (
     "sharp_11_geometry",
     "sharp_12_advantage_normalisation",
     "sharp_13_collapse",
-    "sharp_14_continuity",
+    "sharp_14_noise",
     "sharp_15_learned_weights",
-    "sharp_16_noise",
+    "corollary_continuity",
 )
 """Module names of what goes beyond it: a remark of the paper, sharpened, and the facts.
 

@@ -1,4 +1,4 @@
-"""Fact 16, beyond the paper: what sampling noise does to answers that tie."""
+"""Fact 14, beyond the paper: what sampling noise does to answers that tie."""
 
 from typing import Any
 
@@ -8,7 +8,7 @@ import sympy
 from companion.results.base import Check, Counterexample, Derivation, Step, cited, identity
 from companion.theory import softmax_policy
 
-ITEM = "Fact 16"
+ITEM = "Fact 14"
 TITLE = "Sampling noise moves ties, and a penalty holds them"
 CHAPTER = 12
 uses: tuple[str, ...] = ("sharp_13_collapse",)
