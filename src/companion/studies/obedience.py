@@ -31,7 +31,7 @@ BASES: dict[str, dict[str, Any]] = {
 }
 ADDER = "longest, width 64"
 DRIFTER = "short, width 64"  # obeying costs it nothing
-NEW_STARTS = (20, 21)  # of the live part; the record has others
+NEW_STARTS = (22, 23)  # of the live part; the record has others
 ALONE, HELD, REMEDY, OBEYING = "answers", "answers, held", "answers, a tenth obeying", "obeying"
 PAID: dict[str, dict[str, Any]] = {
     ALONE: {"rewards": {"correct": 1.0}},
@@ -60,6 +60,10 @@ _NAMES = [
     name(ADDER, OBEYING),
 ]
 _CONFIRMATORY = (name(ADDER, ALONE), name(ADDER, HELD))
+# More starts where the page trains new ones. 20 and 21 were its first: 21 learned to add better
+# than any of the ten before it and fell outside what these led to expect, so the record takes both.
+_LIVE = (name(DRIFTER, ALONE), name(DRIFTER, REMEDY))
+_LIVE_STARTS = (*range(10), 20, 21)
 
 
 def split_name(condition: str) -> tuple[str, str]:
@@ -82,7 +86,8 @@ STUDY = Study(
     # recorded, so that right answers still become more frequent.
     starts=range(10),
     repeats=dict.fromkeys(_CONFIRMATORY, 2),
-    own_starts={name: range(5) for name in _NAMES if name not in _CONFIRMATORY},
+    own_starts={name: range(5) for name in _NAMES if name not in _CONFIRMATORY}
+    | dict.fromkeys(_LIVE, _LIVE_STARTS),
     splits=("train", "test"),
 )
 
