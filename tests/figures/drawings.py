@@ -8,7 +8,7 @@ from collections.abc import Callable
 import numpy as np
 
 from companion.figures import SavedFigure
-from companion.pictures import geometry
+from companion.pictures import geometry, summary
 from companion.results import prop_2_4, thm_2_7
 from companion.studies import (
     asked_length,
@@ -63,6 +63,7 @@ def _leads() -> SavedFigure:
 
 
 THEORY: dict[str, Callable[[], SavedFigure]] = {
+    "summary-cliff-and-slope": summary.cliff_and_slope,
     "value-envelope": value_pictures.envelope,
     "value-tightness": lambda: value_pictures.tightness(prop_2_4.numeric(rng())),
     "optimal-sets-staircase": formats_pictures.staircase,
