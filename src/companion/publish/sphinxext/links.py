@@ -181,12 +181,16 @@ class LinkMentions(SphinxPostTransform):
 
     def _walk(self, node: nodes.Element, section: str) -> None:
         run: list[nodes.Text] = []
+        linked = False  # by a link that is written as HTML
         for child in list(node.children):
             if isinstance(child, nodes.Text):
-                run.append(child)  # a line break in the source parts one text into several
+                if not linked:
+                    run.append(child)  # a line break in the source parts one text into several
                 continue
             self._replace(run, section)
             run = []
+            if isinstance(child, nodes.raw):
+                linked = "<a " in child.astext() or (linked and "</a" not in child.astext())
             if isinstance(child, nodes.section):
                 self._walk(child, child["ids"][0])
             elif isinstance(child, nodes.Element) and not _set_apart(child):
