@@ -41,7 +41,11 @@ NOTEBOOKS = {
         ("**No number.** *Nothing.*",),
         "## Check\n\nProp 2.9 and\nProp 2.10.",
     ],
-    "second": ["# Height", ("**Proposition 2.10.** *How far.*",)],
+    "second": [
+        "# Height",
+        ("**Proposition 2.10.** *How far.*",),
+        'As HTML <a href="first.html">Prop 2.9</a>, and Prop 2.9 as text.',
+    ],
 }  # a statement is in brackets
 WORDS = """
 Words
@@ -123,6 +127,12 @@ def test_no_link_to_where_the_reader_is(book):
         ("proposition-2-9", "#proposition-2-9", "Prop 2.9"),
         ("proposition-2-10", "second.html#proposition-2-10", "Prop 2.10"),
     ]
+
+
+def test_a_link_written_as_html_keeps_its_text(book):
+    assert '<a href="first.html">Prop 2.9</a>' in (book / "second.html").read_text()
+    linked = ("proposition-2-9", "first.html#proposition-2-9", "Prop 2.9")
+    assert mentions(book, "second") == [linked]
 
 
 def test_preview_is_the_statement_without_links_of_its_own(book):

@@ -1,5 +1,7 @@
 """The five-minute page: two answers that tie, without and with a temperature."""
 
+from typing import Any
+
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
@@ -10,9 +12,12 @@ from companion.theory import FiniteMDP, optimal_actions, optimal_q, softmax_poli
 _REACH = 0.02
 
 
-def two_answers(bonus: float) -> FiniteMDP:
-    """Two answers that earn 1, the first of them a bonus besides; each ends the episode."""
-    return FiniteMDP(np.ones((1, 2, 1)), np.array([[1 + bonus, 1.0]]), discount=0.0)
+def two_answers(bonus: Any) -> FiniteMDP:
+    """Two answers that earn 1, the first of them a bonus besides; each ends the episode.
+
+    A fraction makes it exact.
+    """
+    return FiniteMDP(np.ones((1, 2, 1)), np.array([[1 + bonus, 1 + 0 * bonus]]), discount=0.0)
 
 
 @figure("summary-cliff-and-slope", rests_on=("prop_2_4", "prop_2_10", "sharp_7_cliff_width"))

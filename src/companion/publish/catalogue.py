@@ -154,7 +154,7 @@ def result_name(module: str) -> str:
     ('Lemma C.1', 'Fact 4')
     """
     found = _RESULT.fullmatch(module)
-    if found is None or module in _OTHERWISE:
+    if found is None:
         return _OTHERWISE.get(module, module)
     kind = _KINDS.get(found["kind"], found["kind"].capitalize())
     return f"{kind} {found['number'].replace('_', '.').upper()}"

@@ -166,6 +166,11 @@ def symbolic() -> Derivation:
     )
 
 
+def divisor(p: Any, scaled: bool) -> Any:
+    """c: the deviation of a reward of 0 or 1, or 1."""
+    return np.sqrt(p * (1 - p)) if scaled else 1.0
+
+
 def train(
     rng: np.random.Generator,
     runs: int,
@@ -187,7 +192,7 @@ def train(
         policy = softmax_policy(logits, 1.0)
         p = 1 - policy[:, -1:]
         path[step] = p.mean()
-        c = np.sqrt(p * (1 - p)) if scaled else 1.0
+        c = divisor(p, scaled)
         advantage = np.concatenate([np.repeat(1 - p, policy.shape[1] - 1, axis=1), -p], axis=1) / c
         drawn = rng.multinomial(batch, policy) / batch * advantage
         push = drawn - drawn.sum(axis=1, keepdims=True) * policy
@@ -208,7 +213,7 @@ def _one_step(rng: np.random.Generator) -> Check:
         for scaled in (False, True):
             p = float(rng.uniform(0.05, 0.95))
             policy = np.append(np.full(ties, p / ties), 1 - p)
-            c = np.sqrt(p * (1 - p)) if scaled else 1.0
+            c = divisor(p, scaled)
             advantage = np.append(np.full(ties, 1 - p), -p) / c
             moved = advantage[:, None] * (np.eye(ties + 1) - policy)
             u = moved[:, 0] - moved[:, 1]
@@ -233,7 +238,7 @@ def _without_penalty(rng: np.random.Generator) -> Check:
             u, path = train(rng, _RUNS, steps, eta, batch, 0.0, scaled, _REFERENCE)
             claimed = 0.0
             for p in path:
-                pair, lead = 2 * p / 3, (1 - p) / (np.sqrt(p * (1 - p)) if scaled else 1.0)
+                pair, lead = 2 * p / 3, (1 - p) / divisor(p, scaled)
                 noise = step_variance(eta, batch, pair, lead)
                 claimed = (1 + growth(eta, pair, lead)) ** 2 * claimed + noise
             rows.append((scaled, eta, batch, float(u.var()), claimed))
@@ -250,7 +255,7 @@ def _with_penalty(rng: np.random.Generator) -> Check:
         ):
             u, path = train(rng, _RUNS // 2, 300, eta, batch, beta, scaled, _REFERENCE)
             p = float(path[-1])
-            lead = (1 - p) / (np.sqrt(p * (1 - p)) if scaled else 1.0)
+            lead = (1 - p) / divisor(p, scaled)
             rows.append((scaled, eta, batch, float(u.var()), held_spread(eta, batch, beta, lead)))
     return _compared("spread of u with a penalty", rows)
 

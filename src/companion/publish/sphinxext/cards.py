@@ -6,7 +6,6 @@ says in one line stands in its sidecar, from where a page takes it with ``takeaw
 """
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +15,12 @@ from sphinx.application import Sphinx
 from sphinx.util import logging
 from sphinx.util.docutils import SphinxDirective, SphinxRole
 
+from companion.publish.catalogue import FIGURES
+from companion.publish.sphinxext.figures import reading_order
+
 logger = logging.getLogger(__name__)
 OPENING = "opening"
-_FIGURES = "chapters/figures"
+_FIGURES = f"chapters/{FIGURES}"
 
 
 class _Cards(nodes.General, nodes.Element):
@@ -82,13 +84,6 @@ def _link(id: str, text: str) -> addnodes.pending_xref:
     )
 
 
-def _pages(env: Any, page: str) -> Iterator[str]:
-    """The pages below ``page``, in the order of the table of contents."""
-    for name in env.toctree_includes.get(page, ()):
-        yield name
-        yield from _pages(env, name)
-
-
 def _card(app: Sphinx, here: str, page: str) -> nodes.list_item | None:
     """The card of a page; None if the page does not open with a box."""
     env: Any = app.env
@@ -128,7 +123,7 @@ def _takeaway(env: Any, figure: nodes.figure) -> str:
 def _fill(app: Sphinx, doctree: nodes.document, here: str) -> None:
     for place in list(doctree.findall(_Cards)):
         cards = nodes.bullet_list(classes=["chapter-cards"])
-        for page in _pages(app.env, app.config.root_doc):
+        for page in reading_order(app.env):
             if card := _card(app, here, page):
                 cards += card
         place.replace_self([cards] if len(cards) else [])

@@ -88,13 +88,13 @@ def _escape(caption: nodes.caption) -> None:
 def catalogue(app: Sphinx) -> Catalogue:
     """What the finished environment knows of the book's figures."""
     pages = {name: title.astext() for name, title in app.env.titles.items()}
-    order = [name for name in _reading_order(app.env) if name in pages]
+    order = [name for name in reading_order(app.env) if name in pages]
     project = Project(Path(app.srcdir).parent)
     return collect(project, {name: pages[name] for name in order}, figure_numbers(app.env))
 
 
-def _reading_order(env: Any) -> list[str]:
-    """The pages as the table of contents lists them."""
+def reading_order(env: Any) -> list[str]:
+    """The pages as the table of contents lists them, the root first."""
     found: list[str] = []
 
     def visit(page: str) -> None:

@@ -16,8 +16,6 @@ from companion.publish.catalogue import ENDS, FIGURES, VERSIONS, Shown
 from companion.publish.decks import ALL, BEAMER, DECK
 from companion.publish.sphinxext.figures import catalogue
 
-_SCRIPT, _STYLE = "companion-gallery.js", "companion-gallery.css"
-
 
 class Place(nodes.General, nodes.Element):
     """Where the gallery goes."""
@@ -165,18 +163,10 @@ def _citing(figure: Shown) -> str:
     return f"{parts}</details></li>"
 
 
-def _use_own_files(
-    app: Sphinx, page: str, template: str, context: dict[str, Any], doctree: object
-) -> None:
-    """Only the page with the gallery loads its script and style."""
-    if 'class="gallery"' in context.get("body", ""):
-        app.add_js_file(_SCRIPT, loading_method="defer")
-        app.add_css_file(_STYLE)
-
-
 def setup(app: Sphinx) -> None:
     """Register the directive and what fills it."""
     app.add_node(Place)
     app.add_directive("gallery", Gallery)
     app.add_post_transform(FillGallery)
-    app.connect("html-page-context", _use_own_files)
+    app.add_js_file("companion-gallery.js", loading_method="defer")
+    app.add_css_file("companion-gallery.css")

@@ -52,6 +52,8 @@ _USED_BY = {
     "language_data.js": 'id="search-results"',
     "searchindex.js": 'id="search-results"',
     "companion-figures.js": 'class="figure-open',
+    "companion-gallery.css": 'class="gallery"',
+    "companion-gallery.js": 'class="gallery"',
     "companion-previews.js": r'class="[^"]*\bmention\b',
 }
 _ASSET = re.compile(
