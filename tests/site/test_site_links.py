@@ -6,7 +6,7 @@ import pytest
 from bs4 import BeautifulSoup
 from built_site import HTML, NEEDS_SITE, PAGES
 
-from companion.publish.sphinxext.mentions import name_of, numbered
+from companion.publish.sphinxext.mentions import numbered
 from companion.results.registry import catalogue
 
 pytestmark = NEEDS_SITE
@@ -25,7 +25,7 @@ def test_prose_names_no_result_that_there_is_not(page):
     for apart in article.select("a, pre, code, h1, h2, h3, h4, .math, script, style"):
         apart.decompose()
     stated = {path.stem for path in (HTML / "_static" / "previews").iterdir()}
-    known = stated | {name_of(*row["item"].split()) for row in catalogue()}
+    known = stated | {m.name for row in catalogue() for m in numbered(row["item"])}
     text = " ".join(article.get_text().split())
     unknown = [text[m.start - 30 : m.end + 10] for m in numbered(text) if m.name not in known]
     assert not [words for words in unknown if "Remark" not in words]

@@ -41,7 +41,7 @@ def test_one_drawing_of_a_figure_is_fetched(open_counted, scheme):
     page, asked = open_counted(CHAPTER, color_scheme=scheme)
     for image in page.locator("article figure img:visible").all():
         image.scroll_into_view_if_needed()
-    page.wait_for_load_state("networkidle")
+        image.evaluate("image => image.decode()")  # settles when it has been fetched
     drawings = [path for path in asked if path.startswith("_images/")]
     assert len(drawings) == page.locator("article figure").count()
     assert {path.endswith("-dark.svg") for path in drawings} == {scheme == "dark"}

@@ -263,7 +263,7 @@ def _measured(row: Advice, verdicts: Mapping[str, Verdict]) -> str:
     study = module_of(row.study)
     (claim,) = [c for c in study.CLAIMS if c.id == row.claim]
     chapter = study.STUDY.chapter
-    where = f"chapter {link(chapter)}"
+    where = f", chapter {link(chapter)}" if chapter in pages() else ""  # one that is written
     verdict = verdicts.get(row.claim)
     found = (
         f"{verdict.ours:.2f} against {verdict.control:.2f} in the control, {verdict.words} "
@@ -272,4 +272,4 @@ def _measured(row: Advice, verdicts: Mapping[str, Verdict]) -> str:
         else "no runs recorded yet"
     )
     text = claim.text.rstrip(".")
-    return f"Measured: “{text}”: {found} (study `{row.study}`, {where})."
+    return f"Measured: “{text}”: {found} (study `{row.study}`{where})."
