@@ -145,7 +145,8 @@ def test_no_arguments_are_answered_by_the_help(project):
         [sys.executable, "-m", "companion.cli"], cwd=project.root, capture_output=True, text=True
     )
     assert done.returncode == 2
-    assert "Commands:\n  build " in done.stderr
+    assert "\nCommands:\n" in done.stderr
+    assert "\n  build " in done.stderr
 
 
 @pytest.mark.parametrize(

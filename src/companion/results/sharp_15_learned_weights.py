@@ -136,11 +136,13 @@ def symbolic() -> Derivation:
             Step(
                 "and the determinant of its second derivatives there changes sign at the "
                 "threshold. Below it the middle is a saddle,",
-                pitchfork,
+                r"\det \nabla^2 J(0, 0) = \alpha\tau - \frac{d^2}{4} , \qquad D = 2d",
+                (pitchfork,),
             ),
             Step(
                 "so the maximum is elsewhere, and with $(x, y)$ also $(-x, -y)$ is one.",
-                mirrored,
+                r"J(-x, -y) = J(x, y)",
+                (mirrored,),
             ),
             Step(
                 "A bonus $\\varepsilon$ for the first reward's answer is worth more where "
