@@ -11,9 +11,11 @@ from companion.rlhf import get_task
 from companion.rlhf.experiment import Experiment
 from companion.rlhf.records import Run
 from companion.studies import judge, normaliser
+from companion.studies import normaliser_pictures as pictures
 from companion.studies.normaliser import ESTIMATORS, alone_of, name_of
 from companion.studies.runs import Runs
 from companion.studies.study import Key
+from companion.theory import advantages
 
 TASK = get_task("deceptive")
 PROMPTS = TASK.prompts["train"][:2]
@@ -204,3 +206,45 @@ def test_forecasts_are_measured_on_a_whole_record(whole):
     for forecast in normaliser.FORECASTS:
         table = forecast.measure(whole)
         assert (table.condition == forecast.of).any(), forecast.claim
+
+
+def test_the_figure_shows_every_start(whole, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    today = whole.only(name_of("no scaling", 0.0), name_of("no scaling", 0.001))
+    saved = pictures.trained(whole, today)
+    data = pd.read_csv(saved.folder / "normaliser-trained.csv")
+    recorded = data[(data.run == "recorded") & (data.measure == "share")]
+    assert len(recorded) == len(whole)
+    table = pictures.measured(whole, [name_of("group", 0.01), alone_of("group", 0.01, 2.0)])
+    assert table.shape == (2, 5)
+
+
+def test_only_what_divides_the_penalty_too_or_nothing_keeps_the_promise():
+    table = pictures.observatory().set_index("estimator")
+    kept = table[table["gain at ε = 0.001"] <= 1].index
+    assert set(kept) == {e.name for e in pictures.OBSERVED if e.scaling == "none" or e.kl_in_reward}
+    assert table["rest points, β = 0.2"].tolist() == [
+        "1" if n in kept else "0" for n in table.index
+    ]
+
+
+def test_penalty_inside_the_division_leaves_the_rest_point():
+    rng = np.random.default_rng(0)
+    reference, reward = rng.dirichlet(np.ones(4)), rng.normal(size=4)
+    gibbs = reference * np.exp(reward / 0.5)
+    gibbs /= gibbs.sum()
+    worth = reward - 0.5 * np.log(gibbs / reference)
+    for scaling in ("group", "batch"):
+        followed = advantages(gibbs[None], worth[None, None], [1.0], scaling, 1e-4)
+        assert np.ptp(followed) < 1e-9
+
+
+def test_remedies_and_their_price():
+    gains = pictures.remedies().gain.tolist()
+    assert gains[0] > 100 > 10 > max(gains[1:])
+    assert gains[1] < 1
+
+
+def test_division_saves_more_time_on_harder_questions():
+    ratios = pictures.time_to_learn().ratio
+    assert ratios.iloc[-1] > 5 * ratios.iloc[0] > 5
