@@ -6,7 +6,7 @@ import pytest
 
 from companion.errors import CompanionError
 from companion.results import sharp_6_kl_sequence, sharp_7_cliff_width
-from companion.studies import entropy, entropy_pictures, entropy_trained, judge, live_check, load
+from companion.studies import entropy, entropy_pictures, entropy_trained, judge, live_checks, load
 from companion.studies.study import Key
 
 
@@ -106,9 +106,9 @@ def test_price_is_drawn_for_all_families_and_falls_for_optima(recorded):
 def test_a_live_pair_that_went_elsewhere_stops_the_page(moved, wrong):
     name = "deceptive, exact, β = 0.1, bonus 0.1"
     values = moved[moved.condition == name].value
-    assert live_check(name, values, values.mean())["now"] == values.mean()
+    assert live_checks([(name, values, values.mean())]).now.item() == values.mean()
     with pytest.raises(CompanionError, match="by the recorded runs"):
-        live_check(name, values, wrong)
+        live_checks([(name, values, wrong)])
 
 
 def test_live_start_is_not_of_the_record(recorded):

@@ -8,7 +8,7 @@ from companion.errors import CompanionError
 from companion.rlhf.evaluator import judged
 from companion.studies import (
     judge,
-    live_check,
+    live_checks,
     load,
     read_table,
     sophistry,
@@ -130,9 +130,9 @@ def test_live_part_would_notice_another_reward(recorded):
     """What the page watches of the debiased control excludes a run whose tie went wrong."""
     table = sophistry.tilt(recorded)
     past = table[table.condition == FREE].mistaken
-    assert live_check("share", past, past.mean())
+    assert len(live_checks([("share", past, past.mean())])) == 1
     with pytest.raises(CompanionError, match="by the recorded runs"):
-        live_check("share", past, 0.5)
+        live_checks([("share", past, 0.5)])
 
 
 def test_live_start_is_not_of_the_record(recorded):

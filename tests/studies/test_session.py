@@ -10,7 +10,7 @@ from companion.errors import CompanionError
 from companion.rlhf.tiers import SMOLLM2
 from companion.studies import cliff, costs, live, session, small_python
 from companion.studies.beside import beside_the_record
-from companion.studies.checks import live_check
+from companion.studies.checks import live_checks
 from companion.studies.session import Choice, choose, chosen
 from companion.studies.study import Key
 
@@ -106,10 +106,11 @@ def test_only_runs_of_the_recorded_recipe_are_compared(monkeypatch, choice, tiny
     for tier, differs in (("tiny", tiny), ("small", small)):
         assert choice.differs(tier) is differs
         if differs:
-            assert live_check("share", recorded, 0.1, tier=tier, of=tier)["to"] == "–"
+            table = live_checks([("share", recorded, 0.1)], tier=tier, of=tier)
+            assert table.to.item() == "–"
         else:
             with pytest.raises(CompanionError, match="by the recorded runs"):
-                live_check("share", recorded, 0.1, tier=tier, of=tier)
+                live_checks([("share", recorded, 0.1)], tier=tier, of=tier)
 
 
 def test_times_are_told_before_training_and_estimates_called_so():

@@ -9,9 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from companion.errors import CompanionError
 from companion.studies import statistics
-from companion.studies.checks import live_check
 from companion.studies.statistics import (
     Interval,
     equivalence,
@@ -207,38 +205,6 @@ def test_pairs_need_the_same_starts():
         paired(a, b)
     with pytest.raises(ValueError, match="one for each start"):
         per_start([1.0], [0, 1])
-
-
-RECORDED = [0.90, 0.91, 0.92, 0.93, 0.94]
-
-
-def test_live_check_lets_a_run_of_the_same_recipe_pass():
-    expected = next_run_interval(RECORDED)
-    line = live_check("share", RECORDED, 0.92)
-    assert (line["now"], line["expected from"]) == (0.92, expected.low)
-    assert line["to"] == min(expected.high, 1.0)
-
-
-@pytest.mark.parametrize("drifted", [0.5, 1.01])
-def test_live_check_stops_a_run_that_drifted(drifted):
-    with pytest.raises(CompanionError, match=r"^share: now .* by the recorded runs$"):
-        live_check("share", RECORDED, drifted)
-
-
-@pytest.mark.parametrize("now", [0.2, 0.5])
-def test_live_check_refuses_an_interval_that_tells_nothing(now):
-    with pytest.raises(CompanionError, match=r"^share: expected 0 to 1, too wide"):
-        live_check("share", [0.1, 0.9, 0.2, 0.8, 0.5], now)
-
-
-def test_live_check_measures_width_by_what_is_possible():
-    with pytest.raises(CompanionError, match="too wide"):
-        live_check("gain", RECORDED, 0.92, possible=(0.9, 1.0))
-
-
-def test_live_check_expects_nothing_of_another_tier():
-    line = live_check("share", [0.4, 0.41], 0.9, tier="gpu")
-    assert line == {"compared": "share", "now": 0.9, "expected from": "–", "to": "–"}
 
 
 def test_examples_in_docstrings():

@@ -10,7 +10,7 @@ _WIDGET = "application/vnd.jupyter.widget-view+json"
 _CALLS = {
     "train_live": "the runs",
     "train_pretrained": "the runs",
-    "live_check": "today's runs against the record",
+    "live_checks": "today's runs against the record",
     "checks": "today's runs against the record",
     "verdict_table": "the claims judged",
     "statement": "the statement",

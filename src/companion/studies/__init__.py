@@ -13,7 +13,7 @@ of claims, the results map and the tests read them from there::
 ``companion study list | run NAME | show NAME`` does the same from the command line.
 """
 
-from companion.studies.checks import live_check
+from companion.studies.checks import live_checks
 from companion.studies.claims import Claim, Verdict, judge, verdict_table
 from companion.studies.recording import RunsDiverged, import_records
 from companion.studies.registry import figures, find
@@ -49,7 +49,7 @@ __all__ = [
     "import_records",
     "interval",
     "judge",
-    "live_check",
+    "live_checks",
     "load",
     "mean_interval",
     "means_table",

@@ -1,54 +1,78 @@
-"""The table of a page that compares runs made now with the recorded ones."""
+"""Runs made now against recorded ones."""
 
+from collections.abc import Iterable
+
+import pandas as pd
 from numpy.typing import ArrayLike
 
 from companion.errors import CompanionError
 from companion.studies.session import chosen
 from companion.studies.statistics import next_run_interval
 
+Compared = tuple[str, ArrayLike, float]
+"""What is compared; (starts,) what recorded runs of the same recipe measured; what the new run
+measures."""
 
-def live_check(
-    name: str,
-    recorded: ArrayLike,
-    now: float,
+_FALSELY_OUTSIDE = 0.01  # of the tables: one in a hundred
+
+
+def live_checks(
+    compared: Iterable[Compared],
     possible: tuple[float, float] = (0.0, 1.0),
     tier: str = "tiny",
     *,
     of: str = "tiny",
     rounding: float = 0.0,
-    checks: int = 1,
-) -> dict[str, str | float]:
-    """A line of the table that compares a run made now with the recorded ones.
+) -> pd.DataFrame:
+    """The table that compares runs made now with the recorded ones.
+
+    All runs of a page belong into one table: their intervals are widened together, so that one of
+    them is falsely outside in one table of a hundred (Bonferroni).
 
     Args:
-        name: what is compared.
-        recorded: (starts,) what the recorded runs of the same recipe measured.
-        now: what the new run measures.
+        compared: the lines, see ``Compared``.
         possible: the least and the greatest value there is.
-        tier: of the new run.
+        tier: of the new runs.
         of: tier of the recorded runs, which say nothing of another, nor of a recipe that the
             reader of the page changed (``companion.studies.session``).
-        rounding: largest error of the recorded numbers; the interval is wider by it.
-        checks: how many such lines the table has; one of them is then falsely outside in one table
-            of a hundred (Bonferroni).
+        rounding: largest error of the recorded numbers; the intervals are wider by it.
 
     Returns:
-        ``{"compared": name, "now": now, "expected from": low, "to": high}``, the interval of
+        Columns ``compared``, ``now``, ``expected from`` and ``to``, the interval of
         ``next_run_interval`` cut to what is possible; for another tier or recipe dashes in its
         place.
 
     Raises:
-        CompanionError: if the run falls outside; or if the interval takes up half of what is
+        CompanionError: if a run falls outside; or if an interval takes up half of what is
             possible, since a run that went wrong could then fall inside.
     """
-    if tier != of or chosen().differs(of):
-        return {"compared": name, "now": now, "expected from": "–", "to": "–"}
+    lines = list(compared)
+    comparable = tier == of and not chosen().differs(of)
+    level = 1 - _FALSELY_OUTSIDE / max(len(lines), 1)
+    rows = []
+    for name, recorded, now in lines:
+        row: dict[str, object] = {"compared": name, "now": now, "expected from": "–", "to": "–"}
+        if comparable:
+            low, high = _expected(name, recorded, level, possible, rounding)
+            if not low <= now <= high:
+                raise CompanionError(
+                    f"{name}: now {now:.4g}, expected {low:.4g} to {high:.4g} by the recorded runs"
+                )
+            row |= {"expected from": low, "to": high}
+        rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def _expected(
+    name: str,
+    recorded: ArrayLike,
+    level: float,
+    possible: tuple[float, float],
+    rounding: float,
+) -> tuple[float, float]:
     least, greatest = possible
-    interval = next_run_interval(recorded, 1 - 0.01 / checks)
+    interval = next_run_interval(recorded, level)
     low, high = max(interval.low - rounding, least), min(interval.high + rounding, greatest)
-    expected = f"expected {low:.4g} to {high:.4g}"
     if high - low > (greatest - least) / 2:
-        raise CompanionError(f"{name}: {expected}, too wide to tell anything")
-    if not low <= now <= high:
-        raise CompanionError(f"{name}: now {now:.4g}, {expected} by the recorded runs")
-    return {"compared": name, "now": now, "expected from": low, "to": high}
+        raise CompanionError(f"{name}: expected {low:.4g} to {high:.4g}, too wide to tell anything")
+    return low, high

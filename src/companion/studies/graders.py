@@ -7,7 +7,7 @@ import pandas as pd
 
 from companion.data import data_path
 from companion.rlhf.records import Run, policy_distance
-from companion.studies.checks import live_check
+from companion.studies.checks import Compared
 from companion.studies.claims import Claim
 from companion.studies.runs import Runs
 from companion.studies.study import Key, Study
@@ -238,19 +238,13 @@ def live_keys(starts: tuple[int, ...] = NEW_STARTS) -> list[Key]:
     return [Key(name, start, 0) for name in LIVE for start in starts]
 
 
-def checks(
-    recorded: Runs, today: Runs, decided: Decided, tier: str
-) -> list[dict[str, str | float]]:
-    """Lines of the table that compares today's runs with the recorded ones.
+def compared(recorded: Runs, today: Runs, decided: Decided) -> list[Compared]:
+    """What the table that compares today's runs with the recorded ones is made of.
 
     Args:
         recorded: of the same study.
         today: trained just now.
         decided: by condition, what is compared in words, and the behaviours whose shares are added.
-        tier: of today's runs.
-
-    Raises:
-        CompanionError: if a run ends where the recorded starts do not let one expect it.
     """
     known = masses(recorded.only(repeats=[0]))
     lines = []
@@ -258,7 +252,7 @@ def checks(
         title, kinds = decided[key.condition]
         shares = known[known.condition == key.condition][list(kinds)].sum(axis=1)
         name = f"{key.condition}: {title}, start {key.start}"
-        lines.append(live_check(name, shares, float(run.masses()[list(kinds)].sum()), tier=tier))
+        lines.append((name, shares, float(run.masses()[list(kinds)].sum())))
     return lines
 
 

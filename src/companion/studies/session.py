@@ -1,7 +1,7 @@
 """What a reader chose for the runs that a chapter trains: size, seeds, steps, where they are kept.
 
 The book's own pages choose nothing. The Colab edition of a chapter has a form, which calls
-``choose``; ``companion.studies.live`` then trains what was chosen, and ``live_check`` knows which
+``choose``; ``companion.studies.live`` then trains what was chosen, and ``live_checks`` knows which
 of today's runs are of another recipe than the record.
 """
 

@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 
 from companion.figures import COLOURS, Drawing, figure, style
 from companion.rlhf.records import Run
-from companion.studies.checks import live_check
+from companion.studies.checks import live_checks
 from companion.studies.claims import Claim
 from companion.studies.pairs import sampled_distances
 from companion.studies.runs import Runs
@@ -229,8 +229,8 @@ def shares(runs: Runs) -> pd.DataFrame:
 
 def checks(
     pilot: pd.DataFrame, today: pd.DataFrame, tier: str, rounding: float = 0.0
-) -> list[dict[str, str | float]]:
-    """Lines of the table that compares today's runs with the pilot's, see ``live_check``.
+) -> pd.DataFrame:
+    """The table that compares today's runs with the pilot's, see ``live_checks``.
 
     Every run counts as a draw, since what sampling seeds of one start differ in is most of it.
 
@@ -242,18 +242,16 @@ def checks(
     Raises:
         CompanionError: if a run falls outside of what the pilot lets one expect.
     """
-    return [
-        live_check(
+    compared = [
+        (
             f"{condition}: share of {label}, start {row.start}",
             pilot.loc[pilot.condition == condition, label],
             float(getattr(row, label)),
-            tier=tier,
-            of="small",
-            rounding=rounding,
         )
         for condition, label in _CHECKED.items()
         for row in today[today.condition == condition].itertuples()
     ]
+    return live_checks(compared, tier=tier, of="small", rounding=rounding)
 
 
 def written(run: Run, prompt: str, most: int = 3) -> str:
