@@ -22,6 +22,7 @@ from companion.studies import (
     graders_pictures,
     index,
     length_figures,
+    normaliser_pictures,
     obedience_pictures,
     phases,
     pressure,
@@ -94,6 +95,8 @@ THEORY: dict[str, Callable[[], SavedFigure]] = {
     "sophistry-label-noise": sophistry_pictures.label_noise,
     "geometry-polygon-and-fan": lambda: geometry.polygon_and_fan(0.5),
     "geometry-ray": _ray,
+    "normaliser-bandit": normaliser_pictures.bandit,
+    "normaliser-threshold": normaliser_pictures.threshold,
 }
 """Theory alone, by id."""
 
@@ -123,9 +126,19 @@ RECORDED: dict[str, Callable[[], SavedFigure]] = {
     "entropy-price": lambda: entropy_trained.price(entropy_trained.price_table(load("entropy"))),
     "sophistry-trained": lambda: sophistry_trained.trained(load("sophistry"), load("sophistry")),
     "sophistry-leads": _leads,
+    "normaliser-trained": lambda: normaliser_pictures.trained(
+        load("normaliser"), load("normaliser")
+    ),
     "claims-beside-the-paper": lambda: index.beside_the_paper(index.claims()),
 }
 """From the records, by id."""
 
-LIVE = {"cliff-live", "entropy-live", "slacker-live", "slacker-obedience-live", "sophistry-live"}
+LIVE = {
+    "cliff-live",
+    "entropy-live",
+    "normaliser-live",
+    "slacker-live",
+    "slacker-obedience-live",
+    "sophistry-live",
+}
 """Curves of runs trained on a page: tests/rlhf/test_curves.py draws one."""

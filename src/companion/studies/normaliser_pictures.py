@@ -254,7 +254,7 @@ def threshold() -> Drawing:
     )
 
 
-@figure("normaliser-live", rests_on=("sharp_12_advantage_normalisation",))
+@figure("normaliser-live", rests_on=("sharp_12_advantage_normalisation",), family="deceptive")
 def live(curves: LiveCurves) -> Drawing:
     """The favoured trace's probability in the runs trained just now."""
     return Drawing(
@@ -271,6 +271,7 @@ def live(curves: LiveCurves) -> Drawing:
 @figure(
     "normaliser-trained",
     rests_on=("sharp_12_advantage_normalisation", "sharp_6_kl_sequence"),
+    family="deceptive",
 )
 def trained(recorded: Runs, today: Runs) -> Drawing:
     """Distance over guarantee, and the favoured trace's share, against the bonus."""
