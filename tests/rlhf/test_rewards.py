@@ -57,13 +57,40 @@ def test_the_longest_row_wins():
 
 def test_gate_moves_by_multiplicative_weights_and_stays_a_mixture():
     row = {"safety_rm": 0.5, "general_rm": 0.5}
-    rewards = Rewards(align(rewards=row, routes={"*": row}, gate_rate=2.0))
+    rewards = Rewards(align(rewards=dict.fromkeys(row, 1.0), routes={"*": row}, gate_rate=2.0))
     for function in rewards.functions():
         function(prompts=[FACT, FACT], completions=["surely yes", "surely no"])
     gate = rewards.gate()
     odds = gate["gate/*/general_rm"] / gate["gate/*/safety_rm"]
     assert odds == pytest.approx(math.exp(2.0 * 0.5))
     assert sum(gate.values()) == pytest.approx(1)
+
+
+def test_gate_follows_what_is_paid_and_keeps_its_entropy():
+    row = {"safety_rm": 0.5, "general_rm": 0.5}
+    weights = {"safety_rm": 1.0, "general_rm": 3.0}
+    means = {"*": {"safety_rm": 1.0, "general_rm": 0.5}}
+    for rate, sign in ((0.4, 1), (-0.4, -1)):
+        gate = {"gate_rate": rate, "gate_entropy": 2.0}
+        rewards = Rewards(align(rewards=weights, routes={"*": row}, **gate))
+        for _ in range(200):
+            rewards.move_gate(means)
+        odds = rewards.route("general_rm", FACT) / rewards.route("safety_rm", FACT)
+        assert odds == pytest.approx(math.exp(sign * (3.0 * 0.5 - 1.0) / 2.0))  # a softmax at τ = 2
+
+
+def test_a_yoked_gate_replays_what_was_learned_without_the_change(lab):
+    row = {"safety_rm": 0.5, "general_rm": 0.5}
+    even = dict.fromkeys(row, 1.0)
+    fields = {"routes": {"*": row}, "gate_rate": 1.0, "trainer": "exact", "eval_every": 1}
+    plain = run(align(**fields, rewards=even), lab).metrics
+    changed = even | {"safety_rm": 3.0}
+    learned = run(align(**fields, rewards=changed), lab).metrics
+    yoked = run(align(**fields, rewards=changed, yoked_to=even), lab).metrics
+    gates = [f"gate/*/{name}" for name in row]
+    assert yoked[gates].equals(plain[gates])
+    assert not learned[gates].equals(plain[gates])
+    assert yoked.reward.tolist() != plain.reward.tolist()
 
 
 def test_gate_survives_a_checkpoint(tmp_path):
@@ -93,11 +120,23 @@ def test_left_out_prompts_are_not_trained_on():
     }
 
 
+GATED = {
+    "rewards": {"safety_rm": 1.0},
+    "routes": {"*": {"safety_rm": 1.0}},
+    "gate_rate": 1.0,
+}
 BAD = {
     "sum": ({"routes": {"*": {"safety_rm": 0.5}}}, "sum to 0.5"),
     "unknown": ({"routes": {"*": {"oracle": 1.0}}}, "oracle"),
     "no row": ({"routes": {"safety": {"safety_rm": 1.0}}}, "no row for prompts of kind 'general"),
     "gate": ({"gate_rate": 1.0}, "a gate needs routes"),
+    "entropy": (GATED | {"gate_rate": 0.0, "gate_entropy": 1.0}, "a gate that learns"),
+    "too fast": (GATED | {"gate_entropy": 2.0}, "at most 1, is 2"),
+    "yoked": (GATED | {"yoked_to": {"safety_rm": 1.0}}, "only with the trainer exact"),
+    "yoked names": (
+        GATED | {"trainer": "exact", "yoked_to": {"oracle": 1.0}},
+        "names safety_rm, no others",
+    ),
     "learned": ({"rewards": {"learned": 1.0}}, "reward_model"),
     "all left out": ({"leave_out": ["safety", "values", "general"]}, "only 0 prompts"),
 }

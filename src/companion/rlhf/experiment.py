@@ -143,6 +143,9 @@ class Experiment(Spec, Scale):
             each component; each row sums to 1. ``None`` pays every component everywhere.
         gate_rate: rate at which a learned gate moves the routes towards what pays (negative:
             towards what is neglected); 0 keeps them.
+        gate_entropy: weight of the entropy of the routes, which a learned gate keeps up.
+        yoked_to: other weights of the same ``rewards``. The gate does not learn, it replays what it
+            learns step by step in the same run under those (``exact`` only).
         leave_out: prompts of these kinds (prefixes) are not trained on.
         scale_rewards: what all but RLOO divide advantages by: the standard deviation
             within a prompt's group, within the batch, or nothing.
@@ -166,6 +169,8 @@ class Experiment(Spec, Scale):
             "vllm",
             "measured_prompts",
             "samples",
+            "gate_entropy",
+            "yoked_to",
         }
     )
 
@@ -177,6 +182,8 @@ class Experiment(Spec, Scale):
     reward_model: RewardModel | None = None
     routes: dict[str, dict[str, float]] | None = None
     gate_rate: float = Field(default=0.0, allow_inf_nan=False)
+    gate_entropy: float = Field(default=0.0, ge=0, allow_inf_nan=False)
+    yoked_to: dict[str, float] | None = None
     leave_out: tuple[str, ...] = ()
     scale_rewards: Literal["group", "batch", "none"] = "group"
     loss_type: Literal["grpo", "dr_grpo", "dapo", "bnpo"] = "dapo"
@@ -227,6 +234,7 @@ class Experiment(Spec, Scale):
             raise ValueError(f"checkpoint_every: trainer {self.trainer!r} writes no checkpoints")
         self._check_kinds()
         self._check_routes()
+        self._check_gate()
         _check_masses("traces", self.traces, set(task.traces))
         if self.batch_size % self.group_size:
             raise ValueError(
@@ -254,6 +262,19 @@ class Experiment(Spec, Scale):
             _check_masses(f"routes.{row}", weights, set(self.rewards))
         for kind in kinds if self.routes else ():
             matching_route(self.routes or {}, kind)
+
+    def _check_gate(self) -> None:
+        if self.gate_entropy and not self.gate_rate:
+            raise ValueError("gate_entropy: of a gate that learns; gate_rate is 0")
+        step = abs(self.gate_rate) * self.gate_entropy
+        if step > 1:
+            raise ValueError(f"gate_entropy: times gate_rate it must be at most 1, is {step:g}")
+        if self.yoked_to is None:
+            return
+        if self.trainer != "exact" or not self.gate_rate:
+            raise ValueError("yoked_to: only with the trainer exact and a gate_rate")
+        if set(self.yoked_to) != set(self.rewards):
+            raise ValueError(f"yoked_to: names {', '.join(sorted(self.rewards))}, no others")
 
     def at_tier(self, tier: str) -> "Experiment":
         """The same question at the sizes of another tier; ``beta`` belongs to the question.

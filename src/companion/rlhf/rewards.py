@@ -2,13 +2,14 @@
 
 The effective reward of the paper's §4 is R_eff(s, a) = Σ_k w_k(s) R_k(s, a). Rows of ``routes``
 are w(s) for the prompt classes s; a single row ``*`` is a data-mixture prior. With a ``gate_rate``
-the rows are only where a learned gate begins: multiplicative weights, w_k ∝ w_k exp(rate · mean
-R_k) after every step, one row per class.
+η the rows are only where a learned gate begins: mirror ascent on what is paid on average, plus
+``gate_entropy`` τ times the entropy of the row; w_k ∝ w_k^(1 - ητ) exp(η · mean R_k) after every
+step, one row per class. Without entropy these are multiplicative weights.
 """
 
 import json
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from companion.rlhf.tasks import get_task
 
 GATE = "gate.json"
 RewardFunction = Callable[[Sequence[str], Sequence[str]], list[float]]
+Routes = dict[str, dict[str, float]]
 
 
 class Rewards:
@@ -34,7 +36,8 @@ class Rewards:
         self._task = get_task(experiment.task)
         self._learned = learned
         self._routes = {k: dict(row) for k, row in (experiment.routes or {}).items()}
-        self._rate = experiment.gate_rate
+        self._rate, self._entropy = experiment.gate_rate, experiment.gate_entropy
+        self._replayed: Iterator[Routes] | None = None
         self._pending: dict[str, dict[str, list[float]]] = {}
         self.weights = dict(experiment.rewards)
 
@@ -124,11 +127,23 @@ class Rewards:
             self.move_gate(means)
 
     def move_gate(self, means: Mapping[str, Mapping[str, float]]) -> None:
-        """One multiplicative-weights step from the mean scores, by row and component."""
+        """One step of the gate from the mean scores, by row and component."""
+        kept = 1 - abs(self._rate) * self._entropy
         for row, scores in means.items():
-            moved = {k: w * math.exp(self._rate * scores[k]) for k, w in self._routes[row].items()}
+            moved = {
+                k: w**kept * math.exp(self._rate * self.weights[k] * scores[k])
+                for k, w in self._routes[row].items()
+            }
             total = sum(moved.values())
             self._routes[row] = {k: w / total for k, w in moved.items()}
+
+    def replay(self, routes: Iterable[Routes]) -> None:
+        """Let the gate take these routes, one after each step, in place of learning."""
+        self._replayed = iter(routes)
+
+    def routes(self) -> Routes:
+        """The routes as they are now."""
+        return {row: dict(weights) for row, weights in self._routes.items()}
 
     def gate(self) -> dict[str, float]:
         """The learned weights, as metrics ``gate/row/component``; empty without a gate."""
@@ -162,6 +177,9 @@ class Rewards:
 
     def observe_means(self, prompts: Sequence[str], means: torch.Tensor) -> None:
         """Move the gate by exact mean scores, shape (components, prompts)."""
+        if self._replayed is not None:
+            self._routes = next(self._replayed)
+            return
         for name, row in zip(self.weights, means.tolist(), strict=True):
             self._observe(name, prompts, row)
 

@@ -2,7 +2,8 @@
 
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +31,7 @@ from companion.rlhf.policy_gradient import STD_FLOOR, train_by_policy_gradient
 from companion.rlhf.provenance import source_digest, versions
 from companion.rlhf.ranks import processes
 from companion.rlhf.reward_models import LearnedReward
-from companion.rlhf.rewards import GATE, Rewards
+from companion.rlhf.rewards import GATE, Rewards, Routes
 from companion.rlhf.scoring import Scorer
 from companion.rlhf.tasks import get_task
 from companion.rlhf.tokens import prompt_tokens
@@ -260,9 +261,40 @@ def _train_exactly(
     rewards: Rewards,
     monitor: Monitor,
 ) -> None:
+    """Follow the exact gradient and measure along the way; the gate of a yoked run is replayed."""
+    if experiment.yoked_to is not None:
+        rewards.replay(_learned_routes(experiment, deepcopy(policy), tokenizer))
+    for step, metrics in enumerate(_exact_steps(experiment, policy, tokenizer, rewards)):
+        if step % experiment.eval_every == 0 or step == experiment.steps:
+            monitor.write(step, policy, metrics | rewards.gate())
+
+
+def _learned_routes(
+    experiment: Experiment, policy: PreTrainedModel, tokenizer: PreTrainedTokenizerBase
+) -> list[Routes]:
+    """The routes after each step of the run that a yoked one replays."""
+    fields = experiment.model_dump() | {"rewards": experiment.yoked_to, "yoked_to": None}
+    other = Experiment(**fields)
+    rewards = Rewards(other)
+    steps = _exact_steps(other, policy, tokenizer, rewards)
+    return [rewards.routes() for _ in steps][1:]  # the first are those before any step
+
+
+def _exact_steps(
+    experiment: Experiment,
+    policy: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
+    rewards: Rewards,
+) -> Iterator[dict[str, float]]:
     """Follow the gradient of E[reward] / scale - beta KL, summed over all completions.
 
     What lies outside the grammar counts as one event of reward 0.
+
+    Yields:
+        Mean reward and divergence, before each step and after the last.
+
+    Raises:
+        Diverged: if the loss is not a finite number.
     """
     prompts = experiment.prompts
     completions = [get_task(experiment.task).completions(p) for p in prompts]
@@ -277,10 +309,8 @@ def _train_exactly(
         logp = torch.stack(scorer.log_probabilities(policy))
         routed = rewards.route_table(prompts).to(scores)[:, :, None] * scores
         divergence = exact_kl(logp, base)
-        if step % experiment.eval_every == 0 or step == experiment.steps:
-            earned = expected(logp, scaled_reward(logp, routed, weights, "none"))
-            metrics = {"reward": earned.mean().item(), "kl": divergence.mean().item()}
-            monitor.write(step, policy, metrics | rewards.gate())
+        earned = expected(logp, scaled_reward(logp, routed, weights, "none"))
+        yield {"reward": earned.mean().item(), "kl": divergence.mean().item()}
         if step == experiment.steps:
             break
         worth = scaled_reward(
