@@ -179,7 +179,7 @@ def _answer(reference: NDArray[np.float64], reward: NDArray[np.float64]) -> NDAr
 
 def _between_rests(partner: Run, run: Run) -> float:
     policies = [rest(_at_start(r), *_bandit(r))[0] for r in (partner, run)]
-    return float(total_variation(*policies).mean())
+    return float(total_variation(policies[0], policies[1]).mean())
 
 
 def _bandit(run: Run) -> tuple[NDArray[np.float64], float, float]:
@@ -213,7 +213,7 @@ def expected(condition: str) -> float:
             policies.append(_answer(reference, np.array([0.5, 0.5]) @ paid))
         else:
             policies.append(rest(reference, paid, experiment.gate_entropy, experiment.gate_rate)[0])
-    return float(total_variation(*policies)[0])
+    return float(total_variation(policies[0], policies[1])[0])
 
 
 def _reopened(size: float) -> Claim:
