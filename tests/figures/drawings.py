@@ -19,6 +19,7 @@ from companion.studies import (
     entropy_trained,
     formats,
     formats_pictures,
+    gate_pictures,
     graders_pictures,
     index,
     length_figures,
@@ -95,6 +96,8 @@ THEORY: dict[str, Callable[[], SavedFigure]] = {
     "sophistry-label-noise": sophistry_pictures.label_noise,
     "geometry-polygon-and-fan": lambda: geometry.polygon_and_fan(0.5),
     "geometry-ray": _ray,
+    "gate-pitchfork": gate_pictures.pitchfork,
+    "gate-threshold": gate_pictures.threshold,
     "normaliser-bandit": normaliser_pictures.bandit,
     "normaliser-threshold": normaliser_pictures.threshold,
 }
@@ -126,6 +129,7 @@ RECORDED: dict[str, Callable[[], SavedFigure]] = {
     "entropy-price": lambda: entropy_trained.price(entropy_trained.price_table(load("entropy"))),
     "sophistry-trained": lambda: sophistry_trained.trained(load("sophistry"), load("sophistry")),
     "sophistry-leads": _leads,
+    "gate-trained": lambda: gate_pictures.trained(load("gate")),
     "normaliser-trained": lambda: normaliser_pictures.trained(
         load("normaliser"), load("normaliser")
     ),
@@ -136,6 +140,7 @@ RECORDED: dict[str, Callable[[], SavedFigure]] = {
 LIVE = {
     "cliff-live",
     "entropy-live",
+    "gate-live",
     "normaliser-live",
     "slacker-live",
     "slacker-obedience-live",

@@ -5,7 +5,7 @@ them into ``data/claims.csv``, which is committed before the study is run, and r
 The page of forecasts sets beside each what the record measures.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -121,16 +121,20 @@ def write(study: str, file: Path) -> int:
     return len(forecasts_of(study))
 
 
-def outcomes() -> list[Outcome]:
+def outcomes(of: str | None = None) -> list[Outcome]:
     """Every committed forecast with what is measured, in the order of the file.
+
+    Args:
+        of: the study whose forecasts are wanted; ``None`` takes all.
 
     Raises:
         CompanionError: if a committed forecast is no longer declared, or a record lacks its runs.
     """
-    runs = {name: load(name) for name in committed().study.unique() if has_record(name)}
+    rows = committed() if of is None else committed().query("study == @of")
+    runs = {name: load(name) for name in rows.study.unique() if has_record(name)}
     tables: dict[tuple[str, Callable[[Runs], pd.DataFrame]], pd.DataFrame] = {}
     found = []
-    for row in committed().to_dict("records"):
+    for row in rows.to_dict("records"):
         study = str(row["study"])
         named = {forecast.claim: forecast for forecast in forecasts_of(study)}
         if row["claim"] not in named:
@@ -144,6 +148,19 @@ def outcomes() -> list[Outcome]:
             measured = _mean(forecast, tables[key])
         found.append(Outcome(**{str(k): v for k, v in row.items()}, measured=measured))
     return found
+
+
+def outcome_table(found: Sequence[Outcome]) -> pd.DataFrame:
+    """Forecasts and what became of them, as a chapter shows them."""
+    return pd.DataFrame(
+        {
+            "forecast": o.claim,
+            "predicted": f"{o.predicted:.3g} ± {o.margin:g}",
+            "measured": "–" if o.measured is None else f"{o.measured:.3g}",
+            "verdict": o.verdict,
+        }
+        for o in found
+    )
 
 
 def _mean(forecast: Forecast, table: pd.DataFrame) -> Interval:

@@ -21,7 +21,7 @@ from companion.studies.demonstrated import reference as demonstrated
 from companion.studies.marks import draw_means, draw_runs
 from companion.studies.normaliser import BETA, EPSILONS, ESTIMATORS, FAVOURED, WARM
 from companion.studies.runs import Runs
-from companion.studies.statistics import interval, signed
+from companion.studies.statistics import interval, side_by_side, signed
 from companion.theory import Scaling, advantages, collapse_threshold, settle, total_variation
 
 TIES = 3
@@ -311,22 +311,13 @@ def trained(recorded: Runs, today: Runs) -> Drawing:
 
 def measured(runs: Runs, conditions: list[str]) -> pd.DataFrame:
     """Conditions side by side, as a page shows them: moved, gain, share, still moving."""
-    tables = {
-        "moved": normaliser.moved(runs),
-        "gain": normaliser.gain(runs),
-        "share of the favoured trace": normaliser.share(runs),
-        "still moving by": normaliser.unrest(runs),
+    measures = {
+        "moved": (normaliser.moved(runs), ".3f"),
+        "gain": (normaliser.gain(runs), ".1f"),
+        "share of the favoured trace": (normaliser.share(runs), ".2f"),
+        "still moving by": (normaliser.unrest(runs), ".3f"),
     }
-    specs = dict(zip(tables, (".3f", ".1f", ".2f", ".3f"), strict=True))
-    return pd.DataFrame(
-        {"condition": name}
-        | {
-            column: format(interval(table, name), specs[column])
-            for column, table in tables.items()
-            if name in set(table.condition)
-        }
-        for name in conditions
-    )
+    return side_by_side(conditions, measures)
 
 
 def _against_bonus(ax: Axes, estimator: str, old: pd.DataFrame, new: pd.DataFrame) -> None:

@@ -151,6 +151,26 @@ def means_table(table: pd.DataFrame, columns: Mapping[str, str]) -> pd.DataFrame
     )
 
 
+def side_by_side(
+    conditions: Sequence[str], measures: Mapping[str, tuple[pd.DataFrame, str]]
+) -> pd.DataFrame:
+    """Means over starts of several measures, as a page shows them: a row a condition.
+
+    Args:
+        conditions: the rows.
+        measures: by title of the column, a tidy table and how its numbers are written. A measure
+            that a condition does not have leaves a dash.
+    """
+    return pd.DataFrame(
+        {"condition": name}
+        | {
+            title: format(interval(table, name), spec) if name in set(table.condition) else "–"
+            for title, (table, spec) in measures.items()
+        }
+        for name in conditions
+    )
+
+
 def paired(a: pd.Series, b: pd.Series) -> pd.Series:
     """Differences ``a - b`` start by start.
 
