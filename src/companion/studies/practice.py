@@ -17,8 +17,10 @@ from companion.results import (
     sharp_6_kl_sequence,
     sharp_7_cliff_width,
     sharp_12_advantage_normalisation,
+    sharp_15_learned_weights,
 )
 from companion.studies.claims import Verdict, judge
+from companion.studies.gate import EPSILONS
 from companion.studies.registry import module_of
 from companion.studies.store import has_record
 from companion.theory import collapse_threshold
@@ -106,6 +108,17 @@ def _ties() -> list[Advice]:
             "normaliser",
             "alone",
         ),
+        Advice(
+            ties,
+            CENTRED,
+            "0",
+            "The shares of tied answers, by sampling alone: their log-odds spread in proportion "
+            "to the learning rate over the batch, and whichever is ahead gains.",
+            "A smaller step and a larger batch hold a tie alike; a penalty holds it for good.",
+            ("sharp_14_noise",),
+            "noise",
+            "held-0.2",
+        ),
     ]
 
 
@@ -131,6 +144,7 @@ def _clear_winner() -> Advice:
 def _graders() -> list[Advice]:
     comparisons = 1000
     chance = 2 / comparisons**0.5
+    least = float(sharp_15_learned_weights.threshold(2.0))
     return [
         Advice(
             "a grader that can be passed without doing the task",
@@ -187,6 +201,19 @@ def _graders() -> list[Advice]:
             ("prop_4_6", "sharp_4_one_reward"),
             "effective",
             "held-model-2",
+        ),
+        Advice(
+            "several judges, whose weights are learned along with the policy",
+            CENTRED,
+            "above 0",
+            "All of it again, if the gate gives weight to what pays: policy and gate jump together "
+            "while the product of their temperatures is below D²/16. D is how much the judges "
+            f"disagree; two that pay 1 for an answer of their own need {least:g}.",
+            "Give the weights an entropy or a floor. A gate that supports what is neglected needs "
+            "neither.",
+            ("sharp_15_learned_weights",),
+            "gate",
+            f"reopened-{EPSILONS[-1]:g}",
         ),
     ]
 
