@@ -121,16 +121,22 @@ def write(study: str, file: Path) -> int:
     return len(forecasts_of(study))
 
 
-def outcomes() -> list[Outcome]:
+def outcomes(*studies: str) -> list[Outcome]:
     """Every committed forecast with what is measured, in the order of the file.
+
+    Args:
+        studies: names; none means all. A chapter names its own, whose record it may read.
 
     Raises:
         CompanionError: if a committed forecast is no longer declared, or a record lacks its runs.
     """
-    runs = {name: load(name) for name in committed().study.unique() if has_record(name)}
+    written = committed()
+    if studies:
+        written = written[written.study.isin(studies)]
+    runs = {name: load(name) for name in written.study.unique() if has_record(name)}
     tables: dict[tuple[str, Callable[[Runs], pd.DataFrame]], pd.DataFrame] = {}
     found = []
-    for row in committed().to_dict("records"):
+    for row in written.to_dict("records"):
         study = str(row["study"])
         named = {forecast.claim: forecast for forecast in forecasts_of(study)}
         if row["claim"] not in named:
