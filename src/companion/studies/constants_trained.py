@@ -258,6 +258,26 @@ def measured(runs: Runs, conditions: Sequence[str]) -> pd.DataFrame:
     )
 
 
+def unsettled(runs: Runs) -> pd.DataFrame:
+    """Conditions with starts that still moved, with and without them, as a page shows them."""
+    moved, moving = constants.moved(runs), restless(runs)
+    rows = []
+    for name, part in moving.groupby("condition", sort=False):
+        every = moved[moved.condition == name]
+        resting = every[~every.start.isin(part.start)]
+        rows.append(
+            {
+                "condition": name,
+                "starts still moving": f"{len(part)} of {len(every)}",
+                "moved": f"{interval(moved, str(name)):.3f}",
+                # An interval needs two starts.
+                "without them": f"{interval(resting, str(name)):.3f}" if len(resting) > 1 else "–",
+                "its optimum": f"{interval(moved, OPTIMUM + str(name)):.3f}",
+            }
+        )
+    return pd.DataFrame(rows)
+
+
 def restless(runs: Runs) -> pd.DataFrame:
     """Rows of ``constants.unrest`` of the comparisons that had not come to rest."""
     table = constants.unrest(runs)
