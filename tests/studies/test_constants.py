@@ -144,7 +144,7 @@ def test_runs_that_still_move_are_counted_and_marked(tmp_path, monkeypatch):
     table = constants_trained.measured(runs, [moving[0], name_of(0.1, 10.0)])
     assert table["starts still moving"].tolist() == ["1 of 3", "0 of 3"]
     saved = constants_trained.trained(runs, runs.only(name_of(0.2, 0.0), name_of(0.2, 1.0)))
-    assert "Ringed: 1 start whose runs were still moving." in saved.caption
+    assert "pairs of runs that still moved, 1 here." in saved.caption
     data = pd.read_csv(saved.folder / "constants-trained.csv")
     marked = data[~data.at_rest & (data.run == "recorded")]
     assert set(zip(marked.condition, marked.start, strict=True)) == {moving}
@@ -203,7 +203,7 @@ def test_figures_hold_every_start_of_what_they_compare(whole, tmp_path, monkeypa
     data = pd.read_csv(saved.folder / f"{saved.id}.csv")
     assert len(data) == 6 * len(STARTS)
     assert data.at_rest.all()
-    assert "Ringed: no starts whose runs were still moving." in saved.caption
+    assert "pairs of runs that still moved, none here." in saved.caption
 
 
 def test_paying_all_that_pass_is_paying_one_answer_against_the_failing():

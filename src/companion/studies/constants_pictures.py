@@ -93,7 +93,7 @@ def three_changes() -> Drawing:
     one, moved, everything = (table[way][at] for way in WAYS)
     return Drawing(
         fig,
-        title="What is moved counts twice, what all get hardly counts",
+        title="What counts is how far answers are pulled apart",
         caption=f"{TIES} tied answers, δ paid to one of them (blue), taken from one and given to "
         "another (orange), or paid to all three beside an answer that fails and has "
         f"{FAILING:.2f} of the probability (green). Dotted: what fact 6 allows for a change that "

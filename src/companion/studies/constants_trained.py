@@ -19,7 +19,7 @@ from companion.studies.constants import ARCHITECTURES, AT_REST, BETAS, OPTIMUM, 
 from companion.studies.constants_pictures import COLOUR, TIES, WAYS, draw_bound
 from companion.studies.marks import draw_means, draw_runs
 from companion.studies.runs import Runs
-from companion.studies.statistics import interval
+from companion.studies.statistics import interval, signed
 
 _ASIDE = dict(zip(BETAS, (0.88, 0.96, 1.05, 1.14), strict=True))  # so that marks do not hide
 _COLD = (0.05, 0.1)  # the weights at which rewards of all three traces change
@@ -70,7 +70,9 @@ def trained(recorded: Runs, today: Runs) -> Drawing:
         draw_bound(axes[0], 0.2, 15)
         axes[0].set(title="How far it moves", ylim=(-0.03, 1.03))
         axes[1].axhline(1, color=COLOURS["ink"], ls=":", lw=2)
-        axes[1].set(title="Over what is promised", ylim=(0, None))
+        axes[1].set(
+            title="Over what is promised", ylim=(0, 1.1 * max(1, tables["gain"][0].value.max()))
+        )
         axes[1].legend(loc="lower left")
         plt.close(fig)
     old = tables["moved"][0]
@@ -81,7 +83,7 @@ def trained(recorded: Runs, today: Runs) -> Drawing:
         f"{TIES} tied answers, nothing fitted. Dotted: fact 6's bound. Right: the same distance "
         "over the bound; up to 1 is promised. Dots are starts, drawn a little apart by weight, "
         "with mean and Student t interval (95 %). Crosses: other starts, trained while this page "
-        f"was built. Ringed: {_still(moving, _of_one(BETAS))}.",
+        f"was built. {_still(moving, _of_one(BETAS))}",
         alt=_in_words(old),
         data=_shown(tables, moving),
     )
@@ -121,7 +123,7 @@ def changes(recorded: Runs) -> Drawing:
         "given to hidden; or paid to all three traces. Distance to the run of the same start "
         "without the change, dots are starts, with mean and Student t interval (95 %). Solid: what "
         "was forecast. Dotted: what fact 6 allows. "
-        f"Ringed: {_still(moving, names)}.",
+        f"{_still(moving, names)}",
         alt="Three groups of dots. "
         + _means(moved, {f"{w}, β = {b:g}": _way(b, w) for b in _COLD for w in WAYS}),
         data=_shown({"moved": (moved[moved.condition.isin(names)],)}, moving),
@@ -157,7 +159,7 @@ def architectures(recorded: Runs) -> Drawing:
         caption="KL weight β = 0.1, a bonus of one and of three times that for hidden tampering. "
         "Distance to the run of the same start without a bonus; dots are starts, with mean and "
         "Student t interval (95 %). Lines: what was forecast, the same for all. "
-        f"Ringed: {_still(moving, names)}.",
+        f"{_still(moving, names)}",
         alt="Dots of three architectures at two ratios. " + _means(moved, {n: n for n in names}),
         data=_shown({"moved": (moved[moved.condition.isin(names)],)}, moving),
     )
@@ -207,7 +209,7 @@ def frontier(table: pd.DataFrame) -> Drawing:
         axes[0].legend(loc="upper right")
         plt.close(fig)
     ends = "; ".join(
-        f"{family} from {line.price.max():.2f} to {line.price.min():.2f}"
+        f"{family} from {signed(line.price.max())} to {signed(line.price.min())}"
         for family in entropy_trained.COLOUR
         for line in [table[(table.task == family) & (table.policy == "optimum")]]
     )
@@ -217,8 +219,9 @@ def frontier(table: pd.DataFrame) -> Drawing:
         caption="Chapter 8's runs without a bonus, by what their weight β promises: the steepest "
         "response to a bonus. Left: the reward they give up against the best answers. Right: the "
         "entropy over completions. Dots: trained runs, one a start. Lines: the optimum in closed "
-        "form, for one start. Dashed: the least that a rule as steady as this must give up on the "
-        "worst pair of rewards for two answers (fact 10), which these tasks need not be.",
+        "form, for one start; where training did not arrive, dots lie off them. Dashed: the "
+        "least that a rule as steady as this must give up on the worst pair of rewards for two "
+        "answers (fact 10), which these tasks need not be.",
         alt="Left, the reward that the optimum gives up falls as its response may be steeper: "
         f"{ends}. Right, its entropy.",
         data=table,
@@ -228,16 +231,15 @@ def frontier(table: pd.DataFrame) -> Drawing:
 def slopes(runs: Runs) -> pd.DataFrame:
     """Distance per unit of the smallest bonus, by weight, beside the sharp constant, for a page."""
     moved = constants.moved(runs)
-    start = float(fact_7.move(1e-6, TIES)) / 1e-6
     return pd.DataFrame(
         {
             "β": f"{beta:g}",
-            "moved per unit of bonus": f"{1 / (RATIOS[0] * beta) * interval(moved, name):.2f}",
-            f"optimum, {TIES} equal answers": f"{start / beta:.2f}",
+            "moved per unit of bonus": f"{1 / bonus * interval(moved, name):.2f}",
+            f"optimum, {TIES} equal answers": f"{fact_7.move(bonus / beta, TIES) / bonus:.2f}",
             "at most, 1/(4β)": f"{1 / (4 * beta):.2f}",
         }
         for beta in BETAS
-        for name in [constants.name_of(beta, RATIOS[0])]
+        for name, bonus in [(constants.name_of(beta, RATIOS[0]), RATIOS[0] * beta)]
     )
 
 
@@ -246,7 +248,7 @@ def measured(runs: Runs, conditions: Sequence[str]) -> pd.DataFrame:
     moved, gain, unrest = (f(runs) for f in (constants.moved, constants.gain, constants.unrest))
     return pd.DataFrame(
         {
-            "condition": name,
+            "condition": name.removeprefix("llama, "),
             "moved": f"{interval(moved, name):.3f}",
             "its optimum": f"{interval(moved, OPTIMUM + name):.3f}",
             "over the bound": f"{interval(gain, name):.2f}",
@@ -324,10 +326,9 @@ def _ring(ax: Axes, table: pd.DataFrame, moving: pd.DataFrame, places: dict[str,
 
 
 def _still(moving: pd.DataFrame, conditions: Sequence[str]) -> str:
-    """How many of the comparisons drawn had not come to rest, in words."""
+    """The last sentence of a caption: how many of the pairs drawn had not come to rest."""
     count = int(moving.condition.isin(conditions).sum())
-    words = "start whose runs were" if count == 1 else "starts whose runs were"
-    return f"{count or 'no'} {words} still moving"
+    return f"Ringed: pairs of runs that still moved, {count or 'none'} here."
 
 
 def _shown(tables: dict[str, tuple[pd.DataFrame, ...]], moving: pd.DataFrame) -> pd.DataFrame:
@@ -344,8 +345,15 @@ def _shown(tables: dict[str, tuple[pd.DataFrame, ...]], moving: pd.DataFrame) ->
 
 
 def _in_words(moved: pd.DataFrame) -> str:
-    names = {f"β = {b:g}, ε/β = {r:g}": constants.name_of(b, r) for b in BETAS for r in RATIOS}
-    return "Distance against the ratio of bonus to weight. " + _means(moved, names)
+    means = moved.groupby("condition").value.mean()
+    ranges = []
+    for ratio in RATIOS:
+        found = [means[constants.name_of(beta, ratio)] for beta in BETAS]
+        ranges.append(f"{ratio:g} from {min(found):.2f} to {max(found):.2f}")
+    return (
+        "Two panels against the ratio of bonus to weight. Left, means of four weights, at a ratio "
+        f"of {'; '.join(ranges)}. Right, the same over the bound."
+    )
 
 
 def _means(table: pd.DataFrame, conditions: dict[str, str]) -> str:
