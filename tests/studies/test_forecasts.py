@@ -62,6 +62,15 @@ def test_every_committed_forecast_has_an_outcome():
     assert [o.claim for o in outcomes()] == committed().claim.tolist()
 
 
+def test_a_chapter_reads_the_record_of_its_own_study_alone(monkeypatch):
+    asked = []
+    monkeypatch.setattr(forecasts, "has_record", lambda study: asked.append(study) or False)
+    found = outcomes("constants")
+    assert asked == ["constants"]
+    assert {outcome.study for outcome in found} == {"constants"}
+    assert len(found) == len(forecasts_of("constants"))
+
+
 def test_forecasts_of_a_study_that_was_run_stand(monkeypatch, tmp_path):
     monkeypatch.setattr(forecasts, "has_record", lambda study: True)
     with pytest.raises(CompanionError, match=r"^study normaliser: it has been run, its forecasts"):
