@@ -22,6 +22,7 @@ from companion.studies import (
     graders_pictures,
     index,
     length_figures,
+    noise_pictures,
     obedience_pictures,
     phases,
     pressure,
@@ -92,6 +93,7 @@ THEORY: dict[str, Callable[[], SavedFigure]] = {
     ),
     "sophistry-three-curves": sophistry_pictures.three_curves,
     "sophistry-label-noise": sophistry_pictures.label_noise,
+    "noise-bandit": lambda: noise_pictures.bandit(noise_pictures.simulated()),
     "geometry-polygon-and-fan": lambda: geometry.polygon_and_fan(0.5),
     "geometry-ray": _ray,
 }
@@ -123,9 +125,17 @@ RECORDED: dict[str, Callable[[], SavedFigure]] = {
     "entropy-price": lambda: entropy_trained.price(entropy_trained.price_table(load("entropy"))),
     "sophistry-trained": lambda: sophistry_trained.trained(load("sophistry"), load("sophistry")),
     "sophistry-leads": _leads,
+    "noise-trained": lambda: noise_pictures.trained(load("noise"), load("noise")),
     "claims-beside-the-paper": lambda: index.beside_the_paper(index.claims()),
 }
 """From the records, by id."""
 
-LIVE = {"cliff-live", "entropy-live", "slacker-live", "slacker-obedience-live", "sophistry-live"}
+LIVE = {
+    "cliff-live",
+    "entropy-live",
+    "noise-live",
+    "slacker-live",
+    "slacker-obedience-live",
+    "sophistry-live",
+}
 """Curves of runs trained on a page: tests/rlhf/test_curves.py draws one."""
