@@ -25,6 +25,7 @@ from companion.studies import (
     graders_pictures,
     index,
     length_figures,
+    noise_pictures,
     normaliser_pictures,
     obedience_pictures,
     phases,
@@ -96,6 +97,7 @@ THEORY: dict[str, Callable[[], SavedFigure]] = {
     ),
     "sophistry-three-curves": sophistry_pictures.three_curves,
     "sophistry-label-noise": sophistry_pictures.label_noise,
+    "noise-bandit": lambda: noise_pictures.bandit(noise_pictures.simulated()),
     "constants-bandit": constants_pictures.bandit,
     "constants-three-changes": constants_pictures.three_changes,
     "geometry-polygon-and-fan": lambda: geometry.polygon_and_fan(0.5),
@@ -139,6 +141,7 @@ RECORDED: dict[str, Callable[[], SavedFigure]] = {
     ),
     "sophistry-trained": lambda: sophistry_trained.trained(load("sophistry"), load("sophistry")),
     "sophistry-leads": _leads,
+    "noise-trained": lambda: noise_pictures.trained(load("noise"), load("noise")),
     "gate-trained": lambda: gate_pictures.trained(load("gate")),
     "normaliser-trained": lambda: normaliser_pictures.trained(
         load("normaliser"), load("normaliser")
@@ -152,6 +155,7 @@ LIVE = {
     "constants-live",
     "entropy-live",
     "gate-live",
+    "noise-live",
     "normaliser-live",
     "slacker-live",
     "slacker-obedience-live",

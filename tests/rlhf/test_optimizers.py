@@ -57,7 +57,6 @@ def test_a_gradient_is_taken_afresh_each_step_and_not_kept():
     assert all(p.grad is None for p in policy.parameters())
 
 
-
 def monitored(experiment, policy, tokenizer, file):
     file.write_text("")
     bar = tqdm(total=9, disable=True)
