@@ -43,6 +43,7 @@ PROMPT_HEADINGS = ("prompt", "answers", "ties", "exact ones", "lead", "σ", "β(
 SHOWN_PROMPTS = 20
 _LONGEST_LABEL = 40
 _ROUNDING = 8 * UNIT_ROUNDOFF
+_GAPS = {"None", "nan", "NaT", "<NA>"}
 _MARKUP = re.compile(r"([\\`*_{}\[\]<>$|#~&])")
 
 
@@ -151,7 +152,7 @@ class ScoreReport:
 
     def summary(self) -> tuple[list[str], list[list[str]]]:
         """Headings, and a row of texts for each of `LINES`: line, a cell a score, source."""
-        headings = ["", *(column.name for column in self.columns), "rests on"]
+        headings = ["line", *(column.name for column in self.columns), "rests on"]
         cells = [self._cells(column) for column in self.columns]
         rows = [
             [label, *(cell[key] for cell in cells), source]
@@ -243,11 +244,10 @@ def score_report(
         raise ValueError("scores must hold at least one column")
     asked, given = _labels("prompts", prompts), _labels("answers", answers)
     measured = {str(name): _scores(str(name), column) for name, column in columns.items()}
-    lengths = {len(part) for part in (asked, given, *measured.values())}
-    if len(lengths) > 1:
+    lengths = [len(asked), len(given), *(len(column) for column in measured.values())]
+    if len(set(lengths)) > 1:
         raise ValueError(
-            "prompts, answers and scores must have one length, got "
-            + ", ".join(str(len(part)) for part in (asked, given, *measured.values()))
+            "prompts, answers and scores must have one length, got " + ", ".join(map(str, lengths))
         )
     groups = _groups(asked)
     settings = (error, weight, noise)
@@ -299,8 +299,7 @@ def _labels(name: str, values: ArrayLike) -> list[str]:
     if labels.ndim != 1 or not labels.size:
         raise ValueError(f"{name} must be a column of labels, got shape {labels.shape}")
     for i, label in enumerate(labels):
-        # NaN and pandas' NaT and NA differ from themselves
-        if label is None or not (isinstance(label, str) or np.all(label == label) is np.True_):
+        if not isinstance(label, str) and str(label) in _GAPS:
             raise ValueError(f"{name} must not have gaps, got {name}[{i}] = {shown(label)}")
     return [str(label) for label in labels]
 

@@ -279,7 +279,7 @@ function drawLeads(figure, column, { epsilon }) {
     const r = Math.max(1.5, Math.min(6, slot / 3));
     node(svg, "circle", { cx: place.x1, cy: y(p.margin), r, class: `lead ${kind}` });
   });
-  node(svg, "text", { x: left, y: bottom + 22, class: "note" }, "prompts, smallest lead first;");
+  node(svg, "text", { x: left, y: bottom + 22, class: "note" }, "prompts, smallest lead first; orange: on the cliff");
   node(svg, "text", { x: left, y: bottom + 40, class: "note" }, "dashed: 2ε, what an error of ε can close");
 }
 
@@ -288,7 +288,7 @@ function show(place, report, lines, headings) {
   const all = columns.map((column) => cells(column, report));
   const rows = lines.map(([key, text, source]) => [text, ...all.map((cell) => cell[key]), source]);
   const names = columns.map((column) => column.name);
-  const made = table(place, "The report", ["", ...names, "rests on"], rows);
+  const made = table(place, "The report", ["line", ...names, "rests on"], rows);
   lines.forEach(([key], i) => {
     // Where the page explains the line, the line leads there.
     const anchor = `line-${key.replaceAll("_", "-")}`;

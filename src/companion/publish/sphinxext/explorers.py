@@ -3,7 +3,6 @@
 import json
 from typing import Any
 
-from anywidget import AnyWidget
 from docutils import nodes
 from docutils.statemachine import StringList
 from sphinx.application import Sphinx
@@ -31,8 +30,11 @@ class Explorer(SphinxDirective):
         name = self.arguments[0]
         if name not in widgets.__all__:
             raise self.error(f"explorer {name!r}: there are {', '.join(widgets.__all__)}")
-        explorer = getattr(widgets, name)()
-        saved = {"state": {name: {"state": _state(explorer)}}}
+        kind = getattr(widgets, name)
+        explorer = kind()
+        read = {"_esm", "_css", *kind.class_own_traits()}  # what its JavaScript reads
+        state = {key: value for key, value in explorer.get_state().items() if key in read}
+        saved = {"state": {name: {"state": state}}}
         html = _data(_STATE, saved) + _data(_VIEW, {"model_id": name})
         without = nodes.container(classes=["without-scripts"])
         self.state.nested_parse(self.content, self.content_offset, without)
@@ -45,12 +47,6 @@ class Explorer(SphinxDirective):
             without,
             nodes.raw("", "</noscript>", format="html"),
         ]
-
-
-def _state(explorer: AnyWidget) -> dict[str, Any]:
-    """Code, style and settings of an explorer: what its JavaScript reads."""
-    read = {"_esm", "_css", *explorer.class_own_traits()}
-    return {key: value for key, value in explorer.get_state().items() if key in read}
 
 
 def _data(kind: str, content: object) -> str:
