@@ -4,6 +4,7 @@ import json
 import re
 
 import pytest
+from playwright.sync_api import expect
 
 from companion.publish.catalogue import code_address
 
@@ -174,17 +175,18 @@ def texts(table):
 
 def test_faults_in_pasted_scores_are_said_beside_the_field(open_site, built):
     page, record = open_site(built.html, "scores.html", viewport={"width": 360, "height": 740})
-    page.get_by_label("Scores").fill("prompt,answer,score\na,b,1\na,c,high\n")
-    said = page.locator(".fault:visible")
-    assert said.all_inner_texts() == ["Line 3: score “high” is no number."]
-    assert page.get_by_label("Scores").get_attribute("aria-invalid") == "true"
-    assert page.locator(".companion-widget table").count() == 0
-    page.get_by_label("Scores").fill("prompt,answer,score\na,b,1\na,c,1\n")
-    page.get_by_label("Distance").fill("1")
-    assert said.all_inner_texts() == ["Must be a number between 0 and 1."]
-    page.get_by_label("Distance").fill("0.2")
-    assert said.count() == 0
-    assert "1 of 1 prompts are on the cliff" in page.locator(".verdict").inner_text()
+    scores, distance = page.get_by_label("Scores"), page.get_by_label("Distance")
+    faults, tables = page.locator(".fault:visible"), page.locator(".companion-widget table")
+    scores.fill("prompt,answer,score\na,b,1\na,c,high\n")
+    expect(faults).to_have_text(["Line 3: score “high” is no number."])
+    expect(scores).to_have_attribute("aria-invalid", "true")
+    expect(tables).to_have_count(0)
+    scores.fill("prompt,answer,score\na,b,1\na,c,1\n")
+    distance.fill("1")
+    expect(faults).to_have_text(["Must be a number between 0 and 1."])
+    distance.fill("0.2")
+    expect(faults).to_have_count(0)
+    expect(page.locator(".verdict")).to_have_text("By score, 1 of 1 prompts are on the cliff.")
     assert page.evaluate("document.documentElement.scrollWidth") <= 360
     record.assert_clean()
 

@@ -240,11 +240,11 @@ function element(parent, name, text = "", attributes = {}) {
 
 // A table with a head and row headers, in a box that scrolls from the keyboard, too.
 function table(parent, caption, headings, rows) {
+  element(parent, "p", caption, { class: "caption" }); // outside, so that it does not scroll
   const box = element(parent, "div", "", {
     class: "wide", tabindex: 0, role: "region", "aria-label": caption,
   });
   const made = element(box, "table");
-  element(made, "caption", caption);
   const head = element(element(made, "thead"), "tr");
   headings.forEach((text) => element(head, "th", text, { scope: "col" }));
   const body = element(made, "tbody");
@@ -260,7 +260,7 @@ function table(parent, caption, headings, rows) {
 function drawLeads(figure, column, { epsilon }) {
   const [left, bottom, width, height] = PLOT;
   const prompts = nearest(column).filter((p) => !Number.isNaN(p.margin));
-  const most = Math.max(2.2 * epsilon, ...prompts.map((p) => p.margin)) || 1;
+  const most = largest([2.2 * epsilon, ...prompts.map((p) => p.margin)]) || 1;
   const label = `Leads of ${prompts.length} prompts by ${column.name}, ${column.on_cliff} on the cliff.`;
   const svg = node(figure, "svg", { viewBox: "0 0 370 240", role: "img", "aria-label": label });
   const y = (lead) => bottom - (lead / most) * height;
@@ -269,8 +269,6 @@ function drawLeads(figure, column, { epsilon }) {
     node(svg, "line", { x1: left, x2: left + width, y1: y(lead), y2: y(lead), class: "grid" });
     node(svg, "text", { x: left - 8, y: y(lead) + 5, "text-anchor": "end" }, short(lead));
   }
-  const reach = y(2 * epsilon);
-  node(svg, "line", { x1: left, x2: left + width, y1: reach, y2: reach, class: "reach" });
   const slot = width / Math.max(prompts.length, 1);
   prompts.forEach((p, i) => {
     const place = { x1: left + (i + 0.5) * slot, x2: left + (i + 0.5) * slot };
@@ -279,6 +277,8 @@ function drawLeads(figure, column, { epsilon }) {
     const r = Math.max(1.5, Math.min(6, slot / 3));
     node(svg, "circle", { cx: place.x1, cy: y(p.margin), r, class: `lead ${kind}` });
   });
+  const reach = y(2 * epsilon);
+  node(svg, "line", { x1: left, x2: left + width, y1: reach, y2: reach, class: "reach" });
   node(svg, "text", { x: left, y: bottom + 22, class: "note" }, "prompts, smallest lead first; orange: on the cliff");
   node(svg, "text", { x: left, y: bottom + 40, class: "note" }, "dashed: 2ε, what an error of ε can close");
 }
@@ -378,31 +378,32 @@ function render({ model, el }) {
     show(place, report, model.get("lines"), model.get("headings"));
   }
 
-  const keep = (name, value) => {
-    model.set(name, value);
-    model.save_changes();
-  };
-  const fill = (input, value) => {
-    if (input.value !== String(value)) input.value = value;
-  };
-  fill(text.input, model.get("text"));
-  text.input.addEventListener("input", () => {
-    draw();
-    keep("text", text.input.value);
-  });
-  for (const [name, { input }] of inputs) {
-    fill(input, model.get(name));
-    input.addEventListener("input", () => {
-      draw();
-      if (SETTINGS[name][1](Number(input.value)) && input.value !== "") keep(name, Number(input.value));
-    });
+  // A browser may say "input" once for each line that is pasted: all that come in one frame are one.
+  let waits = false;
+  function soon() {
+    if (!waits) requestAnimationFrame(typed);
+    waits = true;
   }
+
+  function typed() {
+    waits = false;
+    draw();
+    model.set("text", text.input.value);
+    for (const [name, { input }] of inputs) {
+      const value = Number(input.value);
+      if (input.value !== "" && SETTINGS[name][1](value)) model.set(name, value);
+    }
+    model.save_changes();
+  }
+
   for (const [name, { input }] of [["text", text], ...inputs]) {
+    input.value = model.get(name);
+    input.addEventListener("input", soon);
     model.on(`change:${name}`, () => {
       // Not what the reader is typing: "0." is on its way to "0.5".
-      if (name === "text" ? input.value !== model.get(name) : Number(input.value) !== model.get(name)) {
-        fill(input, model.get(name));
-      }
+      const value = model.get(name);
+      if (name === "text" ? input.value === value : Number(input.value) === value) return;
+      input.value = value;
       draw();
     });
   }
