@@ -51,8 +51,10 @@ def trained(recorded: Runs, today: Runs) -> Drawing:
         recorded: the study's runs.
         today: those trained just now.
     """
-    measures = {"moved": constants.moved, "gain": constants.gain}
-    tables = {name: (of(recorded), of(today)) for name, of in measures.items()}
+    tables = {
+        "moved": (constants.moved(recorded), constants.moved(today)),
+        "gain": (constants.gain(recorded), constants.gain(today)),
+    }
     moving = restless(recorded)
     scaled = np.geomspace(0.2, 15, 200)
     curve = {"moved": fact_7.move(scaled, TIES)}
@@ -321,8 +323,8 @@ def _ring(ax: Axes, table: pd.DataFrame, moving: pd.DataFrame, places: dict[str,
     """Put a ring around the comparisons that had not come to rest."""
     known = moving[moving.condition.isin(places)]
     rows = known[["condition", "start"]].merge(table, on=["condition", "start"])
-    look = {"ls": "none", "marker": "o", "ms": 13, "mfc": "none", "mec": COLOURS["ink"], "mew": 1.5}
-    ax.plot([places[name] for name in rows.condition], rows.value, **look)
+    rings = ax.plot([places[name] for name in rows.condition], rows.value, ls="none", marker="o")
+    plt.setp(rings, ms=13, mfc="none", mec=COLOURS["ink"], mew=1.5)
 
 
 def _still(moving: pd.DataFrame, conditions: Sequence[str]) -> str:

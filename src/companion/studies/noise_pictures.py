@@ -74,8 +74,8 @@ def bandit(table: pd.DataFrame) -> Drawing:
         caption="Nothing is paid for either of two tied answers, and yet training moves one "
         f"against the other. Dots: variance of their log-odds over {_RUNS} simulated runs, three "
         "learning rates and three batch sizes. Lines: fact 14. Without a penalty (orange) after "
-        f"the time s = {_FREE_TIME:g}, with a KL weight of {_BETA:g} (blue) at rest. Simulated over "
-        f"predicted: from {off.min():.2f} to {off.max():.2f}.",
+        f"the time s = {_FREE_TIME:g}, with a KL weight of {_BETA:g} (blue) at rest. Simulated "
+        f"over predicted: from {off.min():.2f} to {off.max():.2f}.",
         alt="Two rising straight lines on logarithmic axes: the variance grows in proportion to "
         "the learning rate over the batch size, with a penalty and without. The dots of simulated "
         "runs lie on them.",
@@ -157,9 +157,9 @@ def _against_ratio(
     draw_means(ax, list(place.values()), old, list(place), colour, ls="none", label=optimizer)
     for name, x in place.items():
         draw_runs(ax, x + 0.05, new, name, colour, new=True)
-    x = np.array(list(place.values()))
-    height = np.mean([_decimal_of(name, old) for name in place]) - x.mean()
-    ends = np.array([x.min(), x.max()])
+    places = np.array(list(place.values()))
+    height = np.mean([_decimal_of(name, old) for name in place]) - places.mean()
+    ends = np.array([places.min(), places.max()])
     ax.plot(ends, noise.exponent() * ends + height, ls=":", color=COLOURS[colour])
 
 
