@@ -212,13 +212,13 @@ def _nested(part: pd.DataFrame, level: float = 0.95) -> tuple[Interval, float]:
 
 
 def components_table(runs: Runs) -> pd.DataFrame:
-    """``components`` as the page shows them, and the share of right answers."""
+    """``components`` as the page shows them, in thousandths, and the share of right answers."""
     right = noise.right(runs)
     return pd.DataFrame(
         {
             "condition": row.condition,
-            "variance between seeds": f"{row['between seeds']:.3g}",
-            "between starts": f"{row['between starts']:.3g}",
+            "variance between seeds": f"{1000 * row['between seeds']:.2f}",
+            "between starts": f"{1000 * row['between starts']:.2f}",
             "share from seeds": f"{row['from seeds']:.2f}",
             "log-odds moved": f"{row.moved:.2f}",
             "right": f"{interval(right, row.condition).value:.3f}",
