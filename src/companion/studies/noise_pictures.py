@@ -74,8 +74,8 @@ def bandit(table: pd.DataFrame) -> Drawing:
         caption="Nothing is paid for either of two tied answers, and yet training moves one "
         f"against the other. Dots: variance of their log-odds over {_RUNS} simulated runs, three "
         "learning rates and three batch sizes. Lines: fact 14. Without a penalty (orange) after "
-        f"the time s = {_FREE_TIME:g}, with a KL weight of {_BETA:g} (blue) at rest. Simulated over "
-        f"predicted: from {off.min():.2f} to {off.max():.2f}.",
+        f"the time s = {_FREE_TIME:g}, with a KL weight of {_BETA:g} (blue) at rest. Simulated "
+        f"over predicted: from {off.min():.2f} to {off.max():.2f}.",
         alt="Two rising straight lines on logarithmic axes: the variance grows in proportion to "
         "the learning rate over the batch size, with a penalty and without. The dots of simulated "
         "runs lie on them.",
