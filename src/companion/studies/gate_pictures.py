@@ -172,7 +172,9 @@ def elsewhere(runs: Runs, least: float = 0.05) -> pd.DataFrame:
         Columns ``condition``, ``start``, ``trained`` and ``bandit``.
     """
     moved = gate.moved(runs).rename(columns={"value": "trained"})
-    bandit = moved[moved.condition.str.startswith(gate.BANDIT)].rename(columns={"trained": "bandit"})
+    bandit = moved[moved.condition.str.startswith(gate.BANDIT)].rename(
+        columns={"trained": "bandit"}
+    )
     bandit = bandit.assign(condition=bandit.condition.str.removeprefix(gate.BANDIT))
     both = moved.merge(bandit, on=["condition", "start", "repeat"])
     apart = both[(both.trained - both.bandit).abs() > least]
