@@ -33,7 +33,7 @@ def verdicts(*checks: Check) -> Markdown:
             "is": f"{words[check.relation]} the claim",
             "cases": check.measured.size,
             # Counts that are all zero, as claimed, have no ratio.
-            "tightest ratio": "–" if np.isnan(check.tightest) else f"{check.tightest:.10g}",
+            "tightest ratio": "–" if np.isnan(check.tightest) else _ratio(check.tightest),
             "holds": "yes" if check.holds else "**no**",
         }
         for check in checks
@@ -51,6 +51,12 @@ def dropped(counterexample: Counterexample) -> Markdown:
         f"**Dropped:** {counterexample.dropped}. {counterexample.text} ({numbers}.) "
         f"Without the hypothesis {outcome}."
     )
+
+
+def _ratio(value: float) -> str:
+    """Ten digits: a ratio of almost 1 is to be told from 1."""
+    text = f"{value:.10g}"
+    return number(value) if "e" in text else text
 
 
 def number(value: float) -> str:

@@ -58,10 +58,10 @@ class PromptScores:
         tied_exactly: answers whose score equals the highest, at least 1.
         ties: answers whose score lies within the tolerance of it.
         margin: lead of the best answer over the next, in units of the score: 0 at an exact tie,
-            nan where all samples are one answer.
+            not a number where all samples are one answer.
         deviation: of the samples' scores, with n − 1 as trainers have it.
         temperature: β (deviation + c), what takes the place of β where advantages are divided.
-        threshold: β_c(ties), nan without a tie.
+        threshold: β_c(ties), not a number without a tie.
         flat: whether all scores are equal, but for rounding.
         noise_only: whether they are not, but all lie within the tolerance of each other.
         within_reach: whether errors of ε in the scores can take the lead from the best answer.
@@ -98,7 +98,7 @@ class ScoreColumn:
         tied_exactly: those with an exact tie at the top.
         on_cliff: those with a tie within the tolerance.
         within_reach: those whose winner an error of ε can change.
-        margin: median lead, nan if no prompt has two different answers.
+        margin: median lead, not a number if no prompt has two different answers.
         flat: those without any difference.
         noise_only: those with differences that all lie within the tolerance.
         deviation: median.
