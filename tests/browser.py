@@ -12,6 +12,7 @@ import pytest
 from companion.errors import CompanionError
 from companion.publish.pdf import find_chromium
 
+
 def chromium_or_skip():
     """Path of a Chromium; without one the test is skipped, except in CI, where it must not be."""
     try:

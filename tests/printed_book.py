@@ -30,7 +30,7 @@ def assert_is_a_book(file, titles):
         if number:
             assert re.search(rf"(?:^|\D){number + 1}(?:\D|$)", text), number
         said = squeezed(text).replace(squeezed(title), "", 1).replace(str(number + 1), "", 1)
-        assert said or "/XObject" in sheet["/Resources"], f"sheet {number + 1} is empty"
+        assert said, f"sheet {number + 1} is empty"
 
 
 def chapters(reader):
@@ -40,5 +40,5 @@ def chapters(reader):
 
 
 def squeezed(text):
-    """Without the spaces, of which a PDF knows little."""
-    return re.sub(r"\s+", "", text)
+    """Without the spaces, of which a PDF knows little, and with one kind of apostrophe."""
+    return re.sub(r"\s+", "", text).replace("ʼ", "’")

@@ -31,7 +31,8 @@ _READY = "Promise.all([document.fonts.ready, ...[...document.images].map((one) =
 _FIT = """() => {
   const paper = document.documentElement.clientWidth;
   for (const box of document.querySelectorAll(".katex-display, .pst-scrollable-table-container")) {
-    if (box.scrollWidth > box.clientWidth) box.style.zoom = 0.995 * box.clientWidth / box.scrollWidth;
+    const share = box.clientWidth / box.scrollWidth;
+    if (share < 1) box.style.zoom = 0.995 * share;
   }
   return [...document.querySelectorAll(".base, table, img, svg, pre, p, li, dt")]
     .filter((element) => element.getBoundingClientRect().right > paper + 1)

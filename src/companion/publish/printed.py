@@ -1,7 +1,7 @@
 """The pages of the built site as one document to print: cover, contents, then page after page.
 
-What only a screen can use is left out: folded code, explorers, downloads, the gallery. Links between
-pages become links inside the document.
+What only a screen can use is left out: folded code, explorers, downloads, the gallery. Links
+between pages become links inside the document.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -139,7 +139,9 @@ class _Page:
         if not self.file.exists():
             raise CompanionError(f"{self.file}: no such page; run companion build")
         tree = html.fromstring(self.file.read_bytes(), parser=html.HTMLParser(encoding="utf-8"))
-        self.styles = [self._address(link) for link in tree.xpath("//link[@rel='stylesheet']/@href")]
+        self.styles = [
+            self._address(link) for link in tree.xpath("//link[@rel='stylesheet']/@href")
+        ]
         (self.article,) = tree.xpath(f"//article[{_has('bd-article')}]")
         _strip(self.article)
         for picture in self.article.iter("img"):
