@@ -12,6 +12,7 @@ from companion.bundle_commands import app as bundle
 from companion.errors import CompanionError
 from companion.figure_commands import app as figures
 from companion.figure_commands import cite
+from companion.score_commands import scores
 from companion.study_commands import app as study
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode=None)
@@ -19,6 +20,7 @@ app.add_typer(study, name="study")
 app.add_typer(bundle, name="bundle")
 app.add_typer(figures, name="figures")
 app.command("cite")(cite)
+app.command("scores")(scores)
 # What a wrong command line raises: typer's own copy of click names it nowhere else.
 CommandLineError: Any = typer.BadParameter.__mro__[2]
 SIGINT = 2

@@ -13,6 +13,8 @@ from companion.results import prop_2_4, thm_2_7
 from companion.studies import (
     asked_length,
     cliff,
+    constants_pictures,
+    constants_trained,
     effective_figures,
     effective_pictures,
     entropy_pictures,
@@ -23,6 +25,7 @@ from companion.studies import (
     graders_pictures,
     index,
     length_figures,
+    noise_pictures,
     normaliser_pictures,
     obedience_pictures,
     phases,
@@ -94,6 +97,9 @@ THEORY: dict[str, Callable[[], SavedFigure]] = {
     ),
     "sophistry-three-curves": sophistry_pictures.three_curves,
     "sophistry-label-noise": sophistry_pictures.label_noise,
+    "noise-bandit": lambda: noise_pictures.bandit(noise_pictures.simulated()),
+    "constants-bandit": constants_pictures.bandit,
+    "constants-three-changes": constants_pictures.three_changes,
     "geometry-polygon-and-fan": lambda: geometry.polygon_and_fan(0.5),
     "geometry-ray": _ray,
     "gate-pitchfork": gate_pictures.pitchfork,
@@ -127,8 +133,15 @@ RECORDED: dict[str, Callable[[], SavedFigure]] = {
     "effective-router-weight": lambda: effective_figures.router(load("effective")),
     "entropy-collapse": lambda: entropy_trained.collapse(load("entropy"), load("entropy")),
     "entropy-price": lambda: entropy_trained.price(entropy_trained.price_table(load("entropy"))),
+    "constants-trained": lambda: constants_trained.trained(load("constants"), load("constants")),
+    "constants-changes": lambda: constants_trained.changes(load("constants")),
+    "constants-architectures": lambda: constants_trained.architectures(load("constants")),
+    "constants-frontier": lambda: constants_trained.frontier(
+        constants_trained.given_up(load("entropy"))
+    ),
     "sophistry-trained": lambda: sophistry_trained.trained(load("sophistry"), load("sophistry")),
     "sophistry-leads": _leads,
+    "noise-trained": lambda: noise_pictures.trained(load("noise"), load("noise")),
     "gate-trained": lambda: gate_pictures.trained(load("gate")),
     "normaliser-trained": lambda: normaliser_pictures.trained(
         load("normaliser"), load("normaliser")
@@ -139,8 +152,10 @@ RECORDED: dict[str, Callable[[], SavedFigure]] = {
 
 LIVE = {
     "cliff-live",
+    "constants-live",
     "entropy-live",
     "gate-live",
+    "noise-live",
     "normaliser-live",
     "slacker-live",
     "slacker-obedience-live",

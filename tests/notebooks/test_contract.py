@@ -134,3 +134,15 @@ def test_no_measured_number_is_typed_into_prose(path):
     )
     prose = re.sub(rf"{sections}[0-9C]+\.[0-9.]+", " ", prose)
     assert re.findall(r"\b\d+\.\d+\b|\b\d+ ?%", prose) == []
+
+
+@every_chapter
+def test_ends_with_exercises_whose_solutions_are_tested(path):
+    if re.match(r"\d\d[a-z]", path.stem):
+        pytest.skip("the first page of the chapter has them")
+    found = path.read_text().partition("### Exercises")[2]
+    assert found, "no exercises"
+    asked = re.findall(r"^\*\d\.\* .+$", found, re.MULTILINE)
+    solutions = found.split("```{code-cell}")[1:]
+    assert len(asked) == len(solutions) >= 2
+    assert all(":tags: [hide-cell]" in cell and "assert " in cell for cell in solutions)

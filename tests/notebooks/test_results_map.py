@@ -44,7 +44,11 @@ def stated():
             for node in ast.walk(ast.parse(cell.source)) if cell.cell_type == "code" else []:
                 if isinstance(node, ast.ImportFrom):
                     full |= {alias.asname or alias.name: alias.name for alias in node.names}
-                elif isinstance(node, ast.Call) and ast.unparse(node.func) == "show.statement":
+                elif (
+                    isinstance(node, ast.Call)
+                    and ast.unparse(node.func) == "show.statement"
+                    and "theorem" in cell.metadata.get("tags", [])  # else it is repeated
+                ):
                     found.append((int(path.name[:2]), full[node.args[0].id]))
     return found
 

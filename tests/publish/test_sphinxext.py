@@ -4,6 +4,7 @@ import json
 import re
 
 import pytest
+from playwright.sync_api import expect
 
 from companion.publish.catalogue import code_address
 
@@ -91,7 +92,7 @@ def test_no_page_loads_what_it_does_not_use(built, chapter):
     pages = {page.name: page.read_text() for page in built.html.glob("*.html")}
     assert "companion-widgets.js" in chapter
     for name, page in pages.items():
-        assert ("companion-widgets.js" in page) is (name == "front.html"), name
+        assert ("companion-widgets.js" in page) is (name in ("front.html", "scores.html")), name
     assert "katex.css" in pages["notation.html"]
     assert "katex.css" not in pages["search.html"]
     for page in (chapter, *pages.values()):
@@ -155,6 +156,39 @@ def test_what_stands_in_for_an_explorer_is_seen_without_scripts_alone(open_site,
     for scripts in (True, False):
         page, _ = open_site(built.html, "front.html", java_script_enabled=scripts)
         assert page.locator("noscript .without-scripts:visible").count() == (not scripts)
+
+
+def test_an_explorer_and_its_stand_in_without_scripts_say_the_same(open_site, built):
+    with_scripts, record = open_site(built.html, "scores.html")
+    tables = with_scripts.locator(".companion-widget table")
+    without, _ = open_site(built.html, "scores.html", java_script_enabled=False)
+    stand_ins = without.locator("noscript table")
+    assert tables.count() == stand_ins.count() == 2
+    for table, stand_in in zip(tables.all(), stand_ins.all(), strict=True):
+        assert texts(table) == texts(stand_in)
+    record.assert_clean()
+
+
+def texts(table):
+    return [row.locator("th, td").all_inner_texts() for row in table.locator("tr").all()]
+
+
+def test_faults_in_pasted_scores_are_said_beside_the_field(open_site, built):
+    page, record = open_site(built.html, "scores.html", viewport={"width": 360, "height": 740})
+    scores, distance = page.get_by_label("Scores"), page.get_by_label("Distance")
+    faults, tables = page.locator(".fault:visible"), page.locator(".companion-widget table")
+    scores.fill("prompt,answer,score\na,b,1\na,c,high\n")
+    expect(faults).to_have_text(["Line 3: score “high” is no number."])
+    expect(scores).to_have_attribute("aria-invalid", "true")
+    expect(tables).to_have_count(0)
+    scores.fill("prompt,answer,score\na,b,1\na,c,1\n")
+    distance.fill("1")
+    expect(faults).to_have_text(["Must be a number between 0 and 1."])
+    distance.fill("0.2")
+    expect(faults).to_have_count(0)
+    expect(page.locator(".verdict")).to_have_text("By score, 1 of 1 prompts are on the cliff.")
+    assert page.evaluate("document.documentElement.scrollWidth") <= 360
+    record.assert_clean()
 
 
 def test_every_page_carries_a_strict_policy(built):

@@ -45,3 +45,11 @@ def test_a_cell_that_names_itself_keeps_its_name():
 
 def test_open_cells_get_no_name():
     assert named("import a", tags=()) == {}
+
+
+def test_what_is_folded_under_the_exercises_is_a_solution():
+    cells = [new_code_cell("x = 1", metadata={"tags": ["hide-cell"]}) for _ in range(2)]
+    heading = new_markdown_cell("## Last\n\n### Exercises\n\n*1.* How many?")
+    name_toggles(new_notebook(cells=[cells[0], heading, cells[1]]))
+    told = [cell.metadata["mystnb"]["code_prompt_show"] for cell in cells]
+    assert told == ["code: the numbers in the text", "the solution"]

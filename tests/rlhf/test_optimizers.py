@@ -44,14 +44,17 @@ def test_an_optimiser_is_what_the_experiment_says():
     assert isinstance(optimizer_of(small(optimizer="sgd"), policy), torch.optim.SGD)
 
 
-def test_a_gradient_is_taken_afresh_each_step():
+def test_a_gradient_is_taken_afresh_each_step_and_not_kept():
     policy, _ = word_policy("a b")
-    optimizer = torch.optim.SGD(policy.parameters(), lr=0.0)
-    norms = []
-    for _ in range(2):
-        descend(policy, optimizer, 1e-4 * sum(p.sum() for p in policy.parameters()))
-        norms.append(torch.cat([p.grad.flatten() for p in policy.parameters()]).norm())
-    assert norms[0] == norms[1]
+    optimizer = torch.optim.SGD(policy.parameters(), lr=1.0)
+    places = []
+    for _ in range(3):
+        places.append(torch.cat([p.detach().flatten() for p in policy.parameters()]))
+        descend(policy, optimizer, 1e-2 * sum(p.sum() for p in policy.parameters()))
+    steps = places[1] - places[0], places[2] - places[1]
+    assert torch.allclose(*steps, atol=1e-5)
+    assert steps[0].abs().min() > 1e-4
+    assert all(p.grad is None for p in policy.parameters())
 
 
 def monitored(experiment, policy, tokenizer, file):

@@ -16,6 +16,7 @@ from companion.studies.forecasts import (
 )
 from companion.studies.registry import modules
 from companion.studies.statistics import Interval
+from companion.studies.store import load
 
 NAMES = [name for name in modules() if forecasts_of(name)]
 
@@ -38,9 +39,11 @@ def test_the_file_holds_the_forecasts_of_every_study_that_makes_some():
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_forecasts_are_about_conditions_of_their_study(name):
-    conditions = forecasts.find(name).conditions
-    assert {forecast.of for forecast in forecasts_of(name)} <= set(conditions)
+def test_forecasts_are_about_conditions_of_their_study_or_what_is_made_of_them(name):
+    conditions = set(forecasts.find(name).conditions)
+    for forecast in forecasts_of(name):
+        if forecast.of not in conditions:
+            assert forecast.of in set(forecast.measure(load(name)).condition)
 
 
 def outcome(measured):
@@ -60,6 +63,15 @@ def test_what_has_not_been_run_is_said_to_be_open():
 
 def test_every_committed_forecast_has_an_outcome():
     assert [o.claim for o in outcomes()] == committed().claim.tolist()
+
+
+def test_a_chapter_reads_the_record_of_its_own_study_alone(monkeypatch):
+    asked = []
+    monkeypatch.setattr(forecasts, "has_record", lambda study: asked.append(study) or False)
+    found = outcomes("constants")
+    assert asked == ["constants"]
+    assert {outcome.study for outcome in found} == {"constants"}
+    assert len(found) == len(forecasts_of("constants"))
 
 
 def test_forecasts_of_a_study_that_was_run_stand(monkeypatch, tmp_path):

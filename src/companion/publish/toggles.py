@@ -27,10 +27,13 @@ def name_toggles(notebook: NotebookNode) -> NotebookNode:
 
     A cell that names itself (``mystnb: code_prompt_show`` in its metadata) keeps that name.
     """
+    exercises = False
     for cell in notebook.cells:
+        exercises |= cell.cell_type == "markdown" and "### Exercises" in cell.source
         if cell.cell_type == "code" and _FOLDED & {*cell.metadata.get("tags", [])}:
             own = cell.metadata.setdefault("mystnb", {})
-            own.setdefault("code_prompt_show", f"code: {_what(cell)}")
+            what = "the solution" if exercises else f"code: {_what(cell)}"
+            own.setdefault("code_prompt_show", what)
             own.setdefault("code_prompt_hide", own["code_prompt_show"])
     return notebook
 

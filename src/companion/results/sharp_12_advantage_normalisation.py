@@ -23,14 +23,12 @@ from companion.results.base import (
 )
 from companion.results.elementary import sqrt, tanh
 from companion.theory import softmax_policy, total_variation
+from companion.theory.normalised import GUARD
 
 ITEM = "Fact 12"
 TITLE = "Advantage normalisation re-opens the cliff"
 CHAPTER = 11
 uses: tuple[str, ...] = ("sharp_5_softmax", "sharp_7_cliff_width")
-
-GUARD = 1e-4
-"""What is added to the deviation before dividing, as in GRPO."""
 
 EPSILONS = 10.0 ** np.linspace(-6, 0, 13)
 

@@ -68,6 +68,23 @@ def held_spread(eta: Any, batch: Any, beta: Any, lead: Any) -> Any:
     return eta * lead**2 / (batch * beta)
 
 
+def spread_along(path: np.ndarray, eta: float, batch: int, ties: int, scaled: bool) -> float:
+    """Variance of u without a penalty by the linear recursion, where p changes as well.
+
+    Args:
+        path: (steps,) p before each step.
+        eta, batch: of training.
+        ties: equally frequent right answers, u is between two of them.
+        scaled: whether advantages are divided by the deviation.
+    """
+    variance = 0.0
+    for p in path:
+        pair, lead = 2 * p / ties, (1 - p) / divisor(p, scaled)
+        noise = step_variance(eta, batch, pair, lead)
+        variance = (1 + growth(eta, pair, lead)) ** 2 * variance + noise
+    return float(variance)
+
+
 def symbolic() -> Derivation:
     """Moments of a step, growth of what is small, the penalty's pull, and both variances."""
     eta, batch, q, p, c, beta = sympy.symbols("eta B q p c beta", positive=True)
@@ -236,11 +253,7 @@ def _without_penalty(rng: np.random.Generator) -> Check:
     for scaled in (False, True):
         for eta, batch, steps in ((0.05, 64, 80), (0.05, 256, 80), (0.1, 64, 40)):
             u, path = train(rng, _RUNS, steps, eta, batch, 0.0, scaled, _REFERENCE)
-            claimed = 0.0
-            for p in path:
-                pair, lead = 2 * p / 3, (1 - p) / divisor(p, scaled)
-                noise = step_variance(eta, batch, pair, lead)
-                claimed = (1 + growth(eta, pair, lead)) ** 2 * claimed + noise
+            claimed = spread_along(path, eta, batch, 3, scaled)
             rows.append((scaled, eta, batch, float(u.var()), claimed))
     return _compared("spread of u without a penalty", rows)
 

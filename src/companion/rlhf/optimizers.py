@@ -20,8 +20,8 @@ def optimizer_of(experiment: Experiment, policy: PreTrainedModel) -> torch.optim
 
 
 def descend(policy: PreTrainedModel, optimizer: torch.optim.Optimizer, loss: torch.Tensor) -> None:
-    """One clipped gradient step."""
-    optimizer.zero_grad()
+    """One clipped gradient step; the gradients' memory is free again afterwards."""
     loss.backward()
     torch.nn.utils.clip_grad_norm_(policy.parameters(), _MAX_GRADIENT)
     optimizer.step()
+    optimizer.zero_grad()

@@ -21,7 +21,7 @@ from companion.studies.claims import Claim
 from companion.studies.demonstrated import apart, at_rest
 from companion.studies.forecasts import Forecast
 from companion.studies.runs import Runs
-from companion.studies.study import Study
+from companion.studies.study import Key, Study
 
 RATIOS = (0.3, 1.0, 3.0, 10.0)  # ε/β
 BETAS = (0.05, 0.1, 0.2, 0.4)
@@ -31,6 +31,8 @@ FAVOURED = "hidden"
 CHANGES = {"redistributed": (0, -1, 1), "added": (1, 1, 1)}  # honest, open, hidden
 _TRACES = ("honest", "open", "hidden")
 OPTIMUM = "optimum of "
+AT_REST = 0.01  # a trace's probability that changes by less between two measurements rests
+NEW_STARTS = (20, 21)  # of the live part; the record has others
 
 
 def _condition(beta: float, bonuses: dict[str, float], **more: Any) -> dict[str, Any]:
@@ -84,6 +86,12 @@ PARTNERS = {
 }
 
 
+def live_keys(starts: tuple[int, ...] = NEW_STARTS) -> list[Key]:
+    """The runs that the chapter trains while it is built: one pair from each new start."""
+    paid = name_of(0.2, 1.0)
+    return [Key(name, start, 0) for name in (PARTNERS[paid], paid) for start in starts]
+
+
 @lru_cache(maxsize=4)  # claims and forecasts ask for the same
 def moved(runs: Runs) -> pd.DataFrame:
     """Distance of each run to the run of the same start without a change of its reward.
@@ -112,6 +120,21 @@ def guarantee(condition: str) -> float:
     changes = [experiment.rewards.get(f"bonus_{trace}", 0.0) for trace in _TRACES]
     span = np.ptp([*changes, 0.0])  # completions that are none of the three change by 0
     return float(sharp_6_kl_sequence.bound(span, experiment.beta))
+
+
+def unrest(runs: Runs) -> pd.DataFrame:
+    """By how much a trace's probability still changed between the last two measurements.
+
+    Returns:
+        Tidy, the conditions of ``moved`` without those of the optima: of the three traces, of run
+        and partner, the largest change. Two runs give a distance of rest points only if both rest.
+    """
+    return runs.compared(lambda *both: max(map(_last_change, both)), PARTNERS)
+
+
+def _last_change(run: Run) -> float:
+    last = run.metrics[[f"mass/{trace}" for trace in _TRACES]].to_numpy()[-2:]
+    return float(np.abs(np.diff(last, axis=0)).max())
 
 
 def _between_optima(partner: Run, run: Run) -> float:

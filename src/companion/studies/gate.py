@@ -253,6 +253,15 @@ CLAIMS = (
         sign=-1,
         confirmatory=True,
     ),
+    # Added when five starts had been seen: the control above replays weights that are not even.
+    Claim(
+        "contrary-even",
+        "It moves the policy less than a gate that replays weights which stay nearly even.",
+        moved,
+        of=name_of("contrary", COLD, EPSILONS[-1]),
+        against=name_of("yoked", WARM, EPSILONS[-1]),
+        sign=-1,
+    ),
     *(
         Claim(
             f"bandit-{tau:g}",

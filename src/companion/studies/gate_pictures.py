@@ -161,6 +161,26 @@ def measured(runs: Runs) -> pd.DataFrame:
     return side_by_side(list(PARTNERS), columns)
 
 
+def elsewhere(runs: Runs, least: float = 0.05) -> pd.DataFrame:
+    """Comparisons, start by start, in which policies and their bandits moved differently.
+
+    Args:
+        runs: of the study.
+        least: by how much the two distances differ.
+
+    Returns:
+        Columns ``condition``, ``start``, ``trained`` and ``bandit``.
+    """
+    moved = gate.moved(runs).rename(columns={"value": "trained"})
+    bandit = moved[moved.condition.str.startswith(gate.BANDIT)].rename(
+        columns={"trained": "bandit"}
+    )
+    bandit = bandit.assign(condition=bandit.condition.str.removeprefix(gate.BANDIT))
+    both = moved.merge(bandit, on=["condition", "start", "repeat"])
+    apart = both[(both.trained - both.bandit).abs() > least]
+    return apart[["condition", "start", "trained", "bandit"]].reset_index(drop=True)
+
+
 def _in_words(moved: pd.DataFrame) -> str:
     ends = [
         f"{kind} at τ = {tau:g}: from {signed(interval(moved, first).value, '.2f')} to "

@@ -147,9 +147,7 @@ def odds(runs: Runs) -> pd.DataFrame:
     Returns:
         Tidy, sound runs: ``value`` after training, ``before`` under the supervised policy.
     """
-    return sound(runs).tidy(
-        lambda run: {"value": _odds(run, "logprob"), "before": _odds(run, "start_logprob")}
-    )
+    return sound(runs).tidy(_odds)
 
 
 def moved(runs: Runs) -> pd.DataFrame:
@@ -219,11 +217,11 @@ def rest(beta: float) -> float:
     return float(expit(logit(1 - TRACES["wrong"]) + 1 / beta))
 
 
-def _odds(run: Run, column: str) -> float:
-    """Log-odds of the two tied traces, each of which is one completion of a prompt."""
-    table = run.split("train")
-    wide = table[table.label.isin(TIED)].pivot(index="prompt", columns="label", values=column)
-    return float((wide[TIED[0]] - wide[TIED[1]]).mean())
+def _odds(run: Run) -> dict[str, float]:
+    """Log-odds of the two tied traces, each of which is one completion of every prompt."""
+    logs = run.split("train").groupby("label")[["logprob", "start_logprob"]].mean()
+    gap = logs.loc[TIED[0]] - logs.loc[TIED[1]]
+    return {"value": float(gap.logprob), "before": float(gap.start_logprob)}
 
 
 # Three runs had been seen when these were written, all of start 30, which the study does not hold:

@@ -287,19 +287,19 @@ def trained(recorded: Runs, today: Runs) -> Drawing:
         left.axhline(1, color=COLOURS["ink"], ls=":", lw=2)
         left.set(xscale="log", yscale="log", title="Distance over what is promised")
         right.set(ylim=(-0.04, 1.04), title="Share of the favoured trace")
-        right.legend(loc="center right", fontsize=12)
         for ax in (left, right):
             ax.set_xlabel("bonus ε")
+        fig.legend(*left.get_legend_handles_labels(), loc="outside upper center", ncols=4)
         plt.close(fig)
     starts = len({key.start for key in recorded.keys})
     return Drawing(
         fig,
-        title="Trained with the exact gradient",
-        caption=f"One of three equally rewarded traces gets a bonus ε; KL weight β = {BETA:g}, "
-        f"{starts} starts. Left: distance to the run of the same start without the bonus, over the "
-        "distance that fact 6 promises not to be exceeded (dotted, at 1). Right: the favoured "
-        "trace's probability after training. Dots are starts, lines their mean, bars Student t "
-        "intervals (95 %); crosses are other starts, trained while this page was built.",
+        title="Undivided, the promise is kept",
+        caption="One of three equally rewarded traces gets a bonus ε; exact gradient, KL weight "
+        f"β = {BETA:g}, {starts} starts. Left: distance to the run of the same start without the "
+        "bonus, over the distance that fact 6 promises not to be exceeded (dotted, at 1). Right: "
+        "the favoured trace's probability after training. Dots are starts, lines their mean, bars "
+        "Student t intervals (95 %); crosses are other starts, trained while this page was built.",
         alt=_in_words(parts["gain"][0]),
         data=pd.concat(
             part.assign(measure=measure, run=run)
@@ -324,7 +324,9 @@ def _against_bonus(ax: Axes, estimator: str, old: pd.DataFrame, new: pd.DataFram
     """Dots, mean and interval of an estimator over its bonuses, and crosses for new runs."""
     names = [normaliser.name_of(estimator, bonus) for bonus in EPSILONS]
     colour = _COLOURS[estimator]
-    draw_means(ax, EPSILONS, old, names, colour, label=estimator)
+    # Group and batch coincide where all prompts are alike: one shows through the other.
+    line = {"ls": "--", "ms": 4} if estimator == "batch" else {}
+    draw_means(ax, EPSILONS, old, names, colour, label=estimator, **line)
     for name, bonus in zip(names, EPSILONS, strict=True):
         draw_runs(ax, 1.12 * bonus, new, name, colour, new=True)
 

@@ -19,6 +19,14 @@ from companion.theory.policies import (
     total_variation,
     uniform_policy,
 )
+from companion.theory.scores import (
+    PromptScores,
+    ScoreColumn,
+    ScoreReport,
+    furthest_move,
+    needed_beta,
+    score_report,
+)
 from companion.theory.shaping import shaping_norm
 from companion.theory.stability import StabilityRadius, stability_radius
 from companion.theory.token_tree import TokenTree
@@ -26,7 +34,10 @@ from companion.theory.token_tree import TokenTree
 __all__ = [
     "FiniteMDP",
     "PolicyBreakpoints",
+    "PromptScores",
     "Scaling",
+    "ScoreColumn",
+    "ScoreReport",
     "StabilityRadius",
     "TokenTree",
     "advantages",
@@ -34,13 +45,16 @@ __all__ = [
     "deterministic_policies",
     "effective_reward",
     "evaluate_policy",
+    "furthest_move",
     "greedy_policy",
     "inverse_bellman",
     "mixing_coefficient",
+    "needed_beta",
     "occupancy",
     "optimal_actions",
     "optimal_q",
     "policy_breakpoints",
+    "score_report",
     "settle",
     "shaping_norm",
     "soft_optimal_q",

@@ -6,6 +6,9 @@ from typing import Any
 
 from scipy.optimize import brentq
 
+GUARD = 1e-4
+"""What GRPO adds to the deviation before dividing by it."""
+
 LARGEST = 1.2
 """coth u < u here, and so above the root whatever the number of ties."""
 

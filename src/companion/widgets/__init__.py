@@ -2,5 +2,6 @@
 
 from companion.widgets.cliff import CliffExplorer
 from companion.widgets.geometry import GeometryExplorer
+from companion.widgets.scores import ScoresExplorer
 
-__all__ = ["CliffExplorer", "GeometryExplorer"]
+__all__ = ["CliffExplorer", "GeometryExplorer", "ScoresExplorer"]

@@ -4,6 +4,7 @@ import json
 from typing import Any
 
 from docutils import nodes
+from docutils.statemachine import StringList
 from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
 
@@ -17,7 +18,8 @@ _SCRIPT = "companion-widgets.js"
 class Explorer(SphinxDirective):
     """``explorer``: an explorer of :mod:`companion.widgets` by its name, with its own defaults.
 
-    One a page; the content says the same to readers whose browser runs no scripts.
+    One a page; the content says the same to readers whose browser runs no scripts, and after it
+    what the explorer itself computes for them, where it has ``without_scripts()``, in Markdown.
     """
 
     required_arguments = 1
@@ -28,23 +30,23 @@ class Explorer(SphinxDirective):
         name = self.arguments[0]
         if name not in widgets.__all__:
             raise self.error(f"explorer {name!r}: there are {', '.join(widgets.__all__)}")
-        saved = {"state": {name: {"state": _state(name)}}}
+        kind = getattr(widgets, name)
+        explorer = kind()
+        read = {"_esm", "_css", *kind.class_own_traits()}  # what its JavaScript reads
+        state = {key: value for key, value in explorer.get_state().items() if key in read}
+        saved = {"state": {name: {"state": state}}}
         html = _data(_STATE, saved) + _data(_VIEW, {"model_id": name})
         without = nodes.container(classes=["without-scripts"])
         self.state.nested_parse(self.content, self.content_offset, without)
+        if hasattr(explorer, "without_scripts"):
+            computed = StringList(explorer.without_scripts().splitlines(), source=name)
+            self.state.nested_parse(computed, self.content_offset, without)
         return [
             nodes.raw("", html, format="html"),
             nodes.raw("", "<noscript>", format="html"),
             without,
             nodes.raw("", "</noscript>", format="html"),
         ]
-
-
-def _state(name: str) -> dict[str, Any]:
-    """Code, style and settings of a new explorer: what its JavaScript reads."""
-    explorer = getattr(widgets, name)
-    read = {"_esm", "_css", *explorer.class_own_traits()}
-    return {key: value for key, value in explorer().get_state().items() if key in read}
 
 
 def _data(kind: str, content: object) -> str:
