@@ -117,6 +117,14 @@ def figures(session: nox.Session) -> None:
 
 
 @nox.session(venv_backend="none")
+def pdf(session: nox.Session) -> None:
+    """Build the book, and print it into one PDF that the site offers: ``nox -s pdf``."""
+    python = environment(session)
+    session.run(python, "-m", "companion.cli", "build", external=True)
+    session.run(python, "-m", "companion.cli", "pdf", external=True)
+
+
+@nox.session(venv_backend="none")
 def lint(session: nox.Session) -> None:
     """Check style, format, spelling, types and who imports whom: ``nox -s lint``."""
     python = environment(session)  # with the packages whose types mypy follows

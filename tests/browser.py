@@ -1,7 +1,6 @@
 """A real browser on a site served from this machine, with everything it asks for written down."""
 
 import os
-import shutil
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
@@ -10,17 +9,16 @@ from threading import Thread
 
 import pytest
 
-CHROMIUM = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
+from companion.errors import CompanionError
+from companion.publish.pdf import find_chromium
 
 
-def find_chromium():
+def chromium_or_skip():
     """Path of a Chromium; without one the test is skipped, except in CI, where it must not be."""
-    named = os.environ.get("PLAYWRIGHT_CHROMIUM")
-    found = named or next(filter(None, map(shutil.which, CHROMIUM)), None)
-    if found is None:
-        message = f"none of {', '.join(CHROMIUM)} on the path and no PLAYWRIGHT_CHROMIUM"
-        pytest.fail(message) if os.environ.get("CI") else pytest.skip(message)
-    return found
+    try:
+        return find_chromium()
+    except CompanionError as error:
+        pytest.fail(str(error)) if os.environ.get("CI") else pytest.skip(str(error))
 
 
 class _Quiet(SimpleHTTPRequestHandler):

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import hypothesis
 import pytest
-from browser import Record, find_chromium, serve
+from browser import Record, chromium_or_skip, serve
 
 from companion.publish import vendor
 from companion.publish.build import build
@@ -27,7 +27,7 @@ TINY = ROOT / "tests" / "publish" / "project"
 @pytest.fixture(scope="session")
 def chromium():
     sync_api = pytest.importorskip("playwright.sync_api")
-    path = find_chromium()
+    path = chromium_or_skip()
     with sync_api.sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
         yield browser

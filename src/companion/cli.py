@@ -59,6 +59,15 @@ def serve(
 
 
 @app.command()
+def pdf() -> None:
+    """Print the built book into one PDF, which the site then offers."""
+    from companion.publish.pdf import write_pdf
+    from companion.publish.project import Project
+
+    print(write_pdf(Project.here()))
+
+
+@app.command()
 def run(
     task: Annotated[
         str,

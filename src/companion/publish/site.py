@@ -51,7 +51,7 @@ def build_site(project: Project) -> bool:
     Raises:
         CompanionError: if Jupyter Book fails or warns; the site that was there stays.
     """
-    record = project.html.with_name("site.json")
+    record = _record(project)
     key = site_key(project)
     if _recorded(record) == {"key": key, "files": checksums(project.html)}:
         return False
@@ -73,6 +73,19 @@ def build_site(project: Project) -> bool:
     record.write_text(json.dumps({"key": key, "files": files}, indent=1))
     shutil.rmtree(staging)
     return True
+
+
+def renew_record(project: Project) -> None:
+    """Hold the site to be whole as it is now: after something was added to it."""
+    record = _record(project)
+    recorded = _recorded(record)
+    if isinstance(recorded, dict):
+        record.write_text(json.dumps(recorded | {"files": checksums(project.html)}, indent=1))
+
+
+def _record(project: Project) -> Path:
+    """Where the key of the built site and the sums of its files lie."""
+    return project.html.with_name("site.json")
 
 
 def _recorded(record: Path) -> object:
