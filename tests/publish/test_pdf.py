@@ -40,7 +40,7 @@ def printed(built, tmp_path_factory):
 
 def test_is_a_book(printed):
     project, _ = printed
-    titles = ["About this book", "A tiny chapter", "Notation", "Front"]
+    titles = ["About this book", "A tiny chapter", "Notation", "Front", "Scores"]
     assert_is_a_book(project.html / NAME, titles)
 
 
