@@ -7,7 +7,16 @@ import pytest
 from companion.data import data_path
 from companion.errors import CompanionError
 from companion.rlhf import policy_distance
-from companion.studies import Runs, graders, graders_pictures, judge, load, phases, pressure
+from companion.studies import (
+    Runs,
+    graders,
+    graders_pictures,
+    judge,
+    live_checks,
+    load,
+    phases,
+    pressure,
+)
 
 
 @pytest.fixture(scope="module")
@@ -145,8 +154,8 @@ def test_live_starts_are_not_of_the_record(module):
 
 def test_a_live_run_that_went_elsewhere_stops_the_page(recorded):
     strong = recorded.only("struggling, strong", repeats=[0])
-    lines = graders.checks(recorded, strong, graders.DECIDED, "tiny")
-    assert len(lines) == len(strong)
+    table = live_checks(graders.compared(recorded, strong, graders.DECIDED))
+    assert len(table) == len(strong)
     cheats = {
         key._replace(condition="struggling, strong"): run
         for key, run in recorded.only("struggling, weak").items()
@@ -154,5 +163,4 @@ def test_a_live_run_that_went_elsewhere_stops_the_page(recorded):
     }
     assert cheats
     with pytest.raises(CompanionError, match="struggling, strong: honest"):
-        graders.checks(recorded, Runs(recorded.study, cheats), graders.DECIDED, "tiny")
-    assert graders.checks(recorded, strong, graders.DECIDED, "small")[0]["to"] == "–"
+        live_checks(graders.compared(recorded, Runs(recorded.study, cheats), graders.DECIDED))

@@ -87,7 +87,7 @@ def bandit(table: pd.DataFrame) -> Drawing:
 def live(curves: LiveCurves) -> Drawing:
     """Probability of announced edits in the runs trained just now."""
     return Drawing(
-        curves.figure,
+        curves.drawn(),
         title="One start, two seeds",
         caption=f"Probability of announcing the edit in the {curves.data.run.nunique()} runs that "
         f"were trained while this page was built: {len(noise.NEW_STARTS)} starts that the record "

@@ -258,7 +258,7 @@ def threshold() -> Drawing:
 def live(curves: LiveCurves) -> Drawing:
     """The favoured trace's probability in the runs trained just now."""
     return Drawing(
-        curves.figure,
+        curves.drawn(),
         title="The same bonus, divided and not",
         caption=f"Probability of {FAVOURED} tampering in the {curves.data.run.nunique()} runs that "
         f"were trained while this page was built, from {len(normaliser.NEW_STARTS)} starts that "
