@@ -264,8 +264,12 @@ def _train_exactly(
     """Follow the exact gradient and measure along the way; the gate of a yoked run is replayed."""
     if experiment.yoked_to is not None:
         rewards.replay(_learned_routes(experiment, deepcopy(policy), tokenizer))
-    for step, metrics in enumerate(_exact_steps(experiment, policy, tokenizer, rewards)):
+    weights = torch.tensor(list(rewards.weights.values()))
+    steps = _exact_steps(experiment, policy, tokenizer, rewards)
+    for step, (logp, routed, divergence) in enumerate(steps):
         if step % experiment.eval_every == 0 or step == experiment.steps:
+            earned = expected(logp, scaled_reward(logp, routed, weights.to(routed), "none"))
+            metrics = {"reward": earned.mean().item(), "kl": divergence.mean().item()}
             monitor.write(step, policy, metrics | rewards.gate())
 
 
@@ -285,13 +289,14 @@ def _exact_steps(
     policy: PreTrainedModel,
     tokenizer: PreTrainedTokenizerBase,
     rewards: Rewards,
-) -> Iterator[dict[str, float]]:
+) -> Iterator[tuple[torch.Tensor, torch.Tensor, torch.Tensor]]:
     """Follow the gradient of E[reward] / scale - beta KL, summed over all completions.
 
     What lies outside the grammar counts as one event of reward 0.
 
     Yields:
-        Mean reward and divergence, before each step and after the last.
+        Before each step and after the last: log-probabilities (prompts, completions), routed scores
+        (components, prompts, completions) and divergences (prompts,).
 
     Raises:
         Diverged: if the loss is not a finite number.
@@ -309,8 +314,7 @@ def _exact_steps(
         logp = torch.stack(scorer.log_probabilities(policy))
         routed = rewards.route_table(prompts).to(scores)[:, :, None] * scores
         divergence = exact_kl(logp, base)
-        earned = expected(logp, scaled_reward(logp, routed, weights, "none"))
-        yield {"reward": earned.mean().item(), "kl": divergence.mean().item()}
+        yield logp, routed, divergence
         if step == experiment.steps:
             break
         worth = scaled_reward(

@@ -17,7 +17,7 @@ from companion.rlhf.records import Run
 from companion.studies import constants, entropy_trained
 from companion.studies.constants import ARCHITECTURES, AT_REST, BETAS, OPTIMUM, RATIOS
 from companion.studies.constants_pictures import COLOUR, TIES, WAYS, draw_bound
-from companion.studies.marks import draw_means, draw_runs
+from companion.studies.marks import draw_means, draw_runs, exact_curves
 from companion.studies.runs import Runs
 from companion.studies.statistics import interval, signed
 
@@ -29,15 +29,11 @@ _CHANGE = dict(zip(WAYS[1:], constants.CHANGES, strict=True))
 @figure("constants-live", rests_on=("sharp_7_cliff_width",), family="deceptive")
 def live(curves: LiveCurves) -> Drawing:
     """The favoured trace's probability in the runs trained just now."""
-    return Drawing(
-        curves.drawn(),
-        title="With a bonus as large as the weight, and without",
-        caption=f"Probability of {constants.FAVOURED} tampering in the "
-        f"{curves.data.run.nunique()} runs that were trained while this page was built, from "
-        f"{len(constants.NEW_STARTS)} starts that the record does not hold, with the exact "
-        "gradient. Each thin line is a run.",
-        alt=curves.alt,
-        data=curves.data,
+    return exact_curves(
+        curves,
+        "With a bonus as large as the weight, and without",
+        constants.FAVOURED,
+        len(constants.NEW_STARTS),
     )
 
 

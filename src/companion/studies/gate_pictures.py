@@ -9,7 +9,7 @@ from companion.results import sharp_15_learned_weights as fact_15
 from companion.rlhf.curves import LiveCurves
 from companion.studies import gate
 from companion.studies.gate import COLD, EPSILONS, FAVOURED, PARTNERS, WARM, name_of
-from companion.studies.marks import draw_means
+from companion.studies.marks import draw_means, exact_curves
 from companion.studies.runs import Runs
 from companion.studies.statistics import interval, side_by_side, signed
 
@@ -106,15 +106,7 @@ def threshold() -> Drawing:
 @figure("gate-live", rests_on=("sharp_15_learned_weights",), family="deceptive")
 def live(curves: LiveCurves) -> Drawing:
     """The favoured trace's probability in the runs trained just now."""
-    return Drawing(
-        curves.drawn(),
-        title="One bonus, two gates",
-        caption=f"Probability of {FAVOURED} tampering in the {curves.data.run.nunique()} runs that "
-        f"were trained while this page was built, from {len(gate.NEW_STARTS)} starts that the "
-        "record does not hold, with the exact gradient. Each thin line is a run.",
-        alt=curves.alt,
-        data=curves.data,
-    )
+    return exact_curves(curves, "One bonus, two gates", FAVOURED, len(gate.NEW_STARTS))
 
 
 @figure("gate-trained", rests_on=("sharp_15_learned_weights",), family="deceptive")
@@ -150,11 +142,9 @@ def trained(recorded: Runs) -> Drawing:
 def measured(runs: Runs) -> pd.DataFrame:
     """All conditions with a bonus side by side, as a page shows them."""
     moved, weights, unrest = gate.moved(runs), gate.weights(runs), gate.unrest(runs)
-    bandit = moved[moved.condition.str.startswith(gate.BANDIT)]
-    bandit = bandit.assign(condition=bandit.condition.str.removeprefix(gate.BANDIT))
     columns = {
         "moved": (moved, ".3f"),
-        "in its bandit": (bandit, ".3f"),
+        "in its bandit": (_bandits(moved), ".3f"),
         "first weight": (weights, ".3f"),
         "still moving by": (unrest, ".3f"),
     }
@@ -171,14 +161,19 @@ def elsewhere(runs: Runs, least: float = 0.05) -> pd.DataFrame:
     Returns:
         Columns ``condition``, ``start``, ``trained`` and ``bandit``.
     """
-    moved = gate.moved(runs).rename(columns={"value": "trained"})
-    bandit = moved[moved.condition.str.startswith(gate.BANDIT)].rename(
-        columns={"trained": "bandit"}
+    moved = gate.moved(runs)
+    bandit = _bandits(moved).rename(columns={"value": "bandit"})
+    both = moved.rename(columns={"value": "trained"}).merge(
+        bandit, on=["condition", "start", "repeat"]
     )
-    bandit = bandit.assign(condition=bandit.condition.str.removeprefix(gate.BANDIT))
-    both = moved.merge(bandit, on=["condition", "start", "repeat"])
     apart = both[(both.trained - both.bandit).abs() > least]
     return apart[["condition", "start", "trained", "bandit"]].reset_index(drop=True)
+
+
+def _bandits(moved: pd.DataFrame) -> pd.DataFrame:
+    """The rows of the bandits, under the names of the conditions that they stand for."""
+    rows = moved[moved.condition.str.startswith(gate.BANDIT)]
+    return rows.assign(condition=rows.condition.str.removeprefix(gate.BANDIT))
 
 
 def _in_words(moved: pd.DataFrame) -> str:

@@ -8,7 +8,8 @@ import pandas as pd
 from matplotlib.axes import Axes
 from numpy.typing import ArrayLike
 
-from companion.figures import COLOURS
+from companion.figures import COLOURS, Drawing
+from companion.rlhf.curves import LiveCurves
 from companion.studies.statistics import mean_interval, of_condition
 
 
@@ -64,3 +65,23 @@ def draw_runs(
         {"marker": "x", "ms": 9, "mew": 2} if new else {"marker": "o", "ms": 5, "alpha": 0.4}
     )
     ax.plot([place] * len(values), values, ls="none", color=COLOURS[colour], **look)
+
+
+def exact_curves(curves: LiveCurves, title: str, trace: str, starts: int) -> Drawing:
+    """The figure of runs that a page trains by the exact gradient: a trace's probability.
+
+    Args:
+        curves: of the runs.
+        title: what they show.
+        trace: whose probability it is.
+        starts: how many supervised starts they have.
+    """
+    return Drawing(
+        curves.drawn(),
+        title=title,
+        caption=f"Probability of {trace} tampering in the {curves.data.run.nunique()} runs that "
+        f"were trained while this page was built, from {starts} starts that the record does not "
+        "hold, with the exact gradient. Each thin line is a run.",
+        alt=curves.alt,
+        data=curves.data,
+    )

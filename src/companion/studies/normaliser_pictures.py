@@ -18,7 +18,7 @@ from companion.rlhf.curves import LiveCurves
 from companion.studies import normaliser
 from companion.studies.demonstrated import TRACES
 from companion.studies.demonstrated import reference as demonstrated
-from companion.studies.marks import draw_means, draw_runs
+from companion.studies.marks import draw_means, draw_runs, exact_curves
 from companion.studies.normaliser import BETA, EPSILONS, ESTIMATORS, FAVOURED, WARM
 from companion.studies.runs import Runs
 from companion.studies.statistics import interval, side_by_side, signed
@@ -257,14 +257,8 @@ def threshold() -> Drawing:
 @figure("normaliser-live", rests_on=("sharp_12_advantage_normalisation",), family="deceptive")
 def live(curves: LiveCurves) -> Drawing:
     """The favoured trace's probability in the runs trained just now."""
-    return Drawing(
-        curves.drawn(),
-        title="The same bonus, divided and not",
-        caption=f"Probability of {FAVOURED} tampering in the {curves.data.run.nunique()} runs that "
-        f"were trained while this page was built, from {len(normaliser.NEW_STARTS)} starts that "
-        "the record does not hold, with the exact gradient. Each thin line is a run.",
-        alt=curves.alt,
-        data=curves.data,
+    return exact_curves(
+        curves, "The same bonus, divided and not", FAVOURED, len(normaliser.NEW_STARTS)
     )
 
 
