@@ -6,42 +6,26 @@ from functools import cached_property
 import numpy as np
 import pandas as pd
 import pytest
+from known_runs import KnownRun, listed
 
 from companion.results import sharp_6_kl_sequence, sharp_7_cliff_width
-from companion.rlhf import get_task
 from companion.rlhf.distances import kl_optimum
-from companion.rlhf.experiment import Experiment
-from companion.rlhf.records import Run
 from companion.studies import constants, constants_pictures, constants_trained, judge, load
 from companion.studies.constants import BETAS, RATIOS, change_of, name_of
 from companion.studies.runs import Runs
 from companion.studies.study import Key
 
-TASK = get_task("deceptive")
-PROMPTS = TASK.prompts["train"][:2]
 FAIL = 0.01  # of the probability, at the start
 STARTS = range(3)  # of the record, enough to judge by
 
 
 @dataclass(frozen=True, eq=False)
-class Known(Run):
+class Known(KnownRun):
     """A run that ends at the optimum of other bonuses than it was paid, and may still move."""
 
-    key: Key
+    study = constants.STUDY
     paid: float = 1.0  # how many times its bonuses the run reacts to
     last: float = 0.0  # by how much a trace changed at the end
-
-    @cached_property
-    def experiment(self) -> Experiment:
-        return constants.STUDY.experiment(*self.key)
-
-    @property
-    def provenance(self):
-        return {}
-
-    @property
-    def samples(self):
-        return pd.DataFrame(columns=["split"])
 
     @property
     def metrics(self):
@@ -55,19 +39,6 @@ class Known(Run):
         rewards = self.experiment.rewards
         felt = {name: size * (1 if name == "weak" else self.paid) for name, size in rewards.items()}
         return kl_optimum(start_of(self.key.start), "deceptive", felt, self.experiment.beta)
-
-
-def listed():
-    """Passing traces, each form alike, and failing ones."""
-    table = pd.DataFrame(
-        [
-            ("train", prompt, completion, TASK.behaviour(prompt, completion))
-            for prompt in PROMPTS
-            for completion in TASK.completions(prompt)
-        ],
-        columns=["split", "prompt", "completion", "label"],
-    )
-    return table[table.label != "other"].reset_index(drop=True)
 
 
 LISTED = listed()

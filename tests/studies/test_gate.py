@@ -6,18 +6,14 @@ from functools import cached_property
 import numpy as np
 import pandas as pd
 import pytest
+from known_runs import PROMPTS, TASK, KnownRun
 
 from companion.results import sharp_15_learned_weights as fact_15
-from companion.rlhf import get_task
-from companion.rlhf.experiment import Experiment
-from companion.rlhf.records import Run
 from companion.studies import gate, gate_pictures, judge
 from companion.studies.gate import COLD, EPSILONS, WARM, name_of
 from companion.studies.runs import Runs
 from companion.studies.study import Key
 
-TASK = get_task("deceptive")
-PROMPTS = TASK.prompts["train"][:2]
 TRACES = ("honest", "open", "hidden")
 
 
@@ -36,24 +32,12 @@ LISTED = _listed()
 
 
 @dataclass(frozen=True, eq=False)
-class Known(Run):
+class Known(KnownRun):
     """A run that ends with a given share of the favoured trace, the other one taking the rest."""
 
-    key: Key
+    study = gate.STUDY
     share: float
     weight: float = 0.5
-
-    @cached_property
-    def experiment(self) -> Experiment:
-        return gate.STUDY.experiment(*self.key)
-
-    @property
-    def provenance(self):
-        return {}
-
-    @property
-    def samples(self):
-        return pd.DataFrame(columns=["split"])
 
     @property
     def metrics(self):

@@ -6,50 +6,30 @@ from functools import cached_property
 import numpy as np
 import pandas as pd
 import pytest
+from known_runs import KnownRun, listed
 from scipy.special import expit
 
-from companion.rlhf import get_task
-from companion.rlhf.experiment import Experiment
-from companion.rlhf.records import Run
 from companion.studies import judge, noise
 from companion.studies import noise_pictures as pictures
 from companion.studies.noise import BETAS, DIVIDED, FREE, SEEDS, STUDY, TRL, grid, held
 from companion.studies.runs import Runs
 from companion.studies.study import Key
 
-TASK = get_task("deceptive")
-PROMPTS = TASK.prompts["train"][:2]
-_LISTED = pd.DataFrame(
-    [
-        ("train", prompt, completion, TASK.behaviour(prompt, completion))
-        for prompt in PROMPTS
-        for completion in TASK.completions(prompt)
-        if TASK.behaviour(prompt, completion) in ("honest", "open", "hidden")
-    ],
-    columns=["split", "prompt", "completion", "label"],
-)
+_LISTED = listed().query("label != 'wrong'").reset_index(drop=True)
 
 
 @dataclass(frozen=True, eq=False)
-class Known(Run):
+class Known(KnownRun):
     """A run whose tied traces end with log-odds ``u``, right with probability ``right``."""
 
-    key: Key
+    study = STUDY
     u: float
     right: float = 0.9
     diverged: bool = False
 
-    @cached_property
-    def experiment(self) -> Experiment:
-        return STUDY.experiment(*self.key)
-
     @property
     def provenance(self):
         return {"diverged_at": 7 if self.diverged else None}
-
-    @property
-    def samples(self):
-        return pd.DataFrame(columns=["split"])
 
     @property
     def metrics(self):

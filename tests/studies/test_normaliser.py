@@ -6,10 +6,8 @@ from functools import cached_property
 import numpy as np
 import pandas as pd
 import pytest
+from known_runs import PROMPTS, TASK, KnownRun, listed
 
-from companion.rlhf import get_task
-from companion.rlhf.experiment import Experiment
-from companion.rlhf.records import Run
 from companion.studies import judge, normaliser
 from companion.studies import normaliser_pictures as pictures
 from companion.studies.normaliser import ESTIMATORS, alone_of, name_of
@@ -17,29 +15,15 @@ from companion.studies.runs import Runs
 from companion.studies.study import Key
 from companion.theory import advantages
 
-TASK = get_task("deceptive")
-PROMPTS = TASK.prompts["train"][:2]
 FAIL = 0.01  # of the probability
 
 
 @dataclass(frozen=True, eq=False)
-class Known(Run):
+class Known(KnownRun):
     """A run that ends with given shares of the three tied traces."""
 
-    key: Key
+    study = normaliser.STUDY
     shares: tuple[float, float, float]
-
-    @cached_property
-    def experiment(self) -> Experiment:
-        return normaliser.STUDY.experiment(*self.key)
-
-    @property
-    def provenance(self):
-        return {}
-
-    @property
-    def samples(self):
-        return pd.DataFrame(columns=["split"])
 
     @property
     def metrics(self):
@@ -55,15 +39,7 @@ class Known(Run):
 
 def _listed():
     """Passing traces alike, failing ones alike, before training."""
-    table = pd.DataFrame(
-        [
-            ("train", prompt, completion, TASK.behaviour(prompt, completion))
-            for prompt in PROMPTS
-            for completion in TASK.completions(prompt)
-        ],
-        columns=["split", "prompt", "completion", "label"],
-    )
-    table = table[table.label != "other"].reset_index(drop=True)
+    table = listed()
     wrong = (table.label == "wrong").sum() / len(PROMPTS)
     mass = np.where(table.label == "wrong", FAIL / wrong, (1 - FAIL) / 3)
     return table.assign(start_logprob=np.log(mass))
