@@ -1,3 +1,5 @@
+from typing import get_args
+
 import pytest
 import torch
 
@@ -5,6 +7,7 @@ from companion.errors import CompanionError
 from companion.rlhf import get_task, scoring
 from companion.rlhf.policies import load, new_policy
 from companion.rlhf.scoring import Scorer, prefix_tree
+from companion.rlhf.tiers import Scale
 from companion.rlhf.tokens import encode, word_tokenizer
 
 TASK = get_task("deceptive")
@@ -24,7 +27,10 @@ def alone(policy, tokenizer, prompt, completion):
     return rows[torch.arange(len(tail)), torch.tensor(tail)].sum()
 
 
-@pytest.mark.parametrize("architecture", ["llama", "gpt2", "gpt_neox"])
+ARCHITECTURES = get_args(Scale.model_fields["architecture"].annotation)
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
 def test_shared_prefixes_change_no_probability(tokenizer, architecture):
     policy = new_policy(architecture, 32, 2, tokenizer, seed=0).eval()
     prompts = [TASK.prompts["train"][0], TASK.prompts["ood"][3]]  # of different lengths
@@ -49,8 +55,9 @@ def test_size_of_a_pass_changes_no_probability(tokenizer, monkeypatch):
         assert torch.allclose(one, other, atol=1e-5)
 
 
-def test_gradients_agree(tokenizer):
-    policy = new_policy("llama", 32, 2, tokenizer, seed=0)
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_gradients_agree(tokenizer, architecture):
+    policy = new_policy(architecture, 32, 2, tokenizer, seed=0)
     prompt = TASK.prompts["train"][0]
     texts = TASK.completions(prompt)[:3]
     found = torch.autograd.grad(

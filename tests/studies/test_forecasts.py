@@ -1,5 +1,7 @@
 """Forecasts: as declared, as committed, and what becomes of them."""
 
+import dataclasses
+
 import pandas as pd
 import pytest
 
@@ -74,11 +76,49 @@ def test_a_chapter_reads_the_record_of_its_own_study_alone(monkeypatch):
     assert len(found) == len(forecasts_of("constants"))
 
 
-def test_forecasts_of_a_study_that_was_run_stand(monkeypatch, tmp_path):
+@pytest.fixture
+def run_but_for_the_last(monkeypatch, tmp_path):
+    """A study of two forecasts with a committed file and a record of the first one's runs."""
+    first, last = normaliser.FORECASTS[6:8]
+    table = pd.DataFrame({"condition": [first.of], "start": [0], "repeat": [0], "value": [1.0]})
+    both = tuple(dataclasses.replace(f, measure=lambda runs: table) for f in (first, last))
+    monkeypatch.setattr(forecasts, "has_record", lambda study: False)
+    monkeypatch.setattr(normaliser, "FORECASTS", both[:1])
+    file = tmp_path / "claims.csv"
+    write("normaliser", file)
     monkeypatch.setattr(forecasts, "has_record", lambda study: True)
+    monkeypatch.setattr(forecasts, "load", lambda study: None)
+    return file, both
+
+
+def test_forecasts_of_a_study_that_was_run_stand(run_but_for_the_last, monkeypatch):
+    file, (first, _) = run_but_for_the_last
+    before = file.read_text()
+    other = dataclasses.replace(first, predict=lambda: 17.0)
+    monkeypatch.setattr(normaliser, "FORECASTS", (other,))
     with pytest.raises(CompanionError, match=r"^study normaliser: it has been run, its forecasts"):
-        write("normaliser", tmp_path / "claims.csv")
-    assert not (tmp_path / "claims.csv").exists()
+        write("normaliser", file)
+    assert file.read_text() == before
+
+
+def test_a_condition_that_has_no_runs_yet_joins_them(run_but_for_the_last, monkeypatch):
+    file, (first, last) = run_but_for_the_last
+    standing = pd.read_csv(file)
+    monkeypatch.setattr(
+        normaliser, "FORECASTS", (dataclasses.replace(first, predict=lambda: 17.0), last)
+    )
+    assert write("normaliser", file) == 2
+    written = pd.read_csv(file)
+    assert written.claim.tolist() == [first.claim, last.claim]
+    assert written.predicted[0] == standing.predicted[0] != 17
+
+
+def test_it_is_too_late_to_forecast_what_has_been_run(run_but_for_the_last, monkeypatch):
+    file, (first, last) = run_but_for_the_last
+    late = dataclasses.replace(last, of=first.of)
+    monkeypatch.setattr(normaliser, "FORECASTS", (first, late))
+    with pytest.raises(CompanionError, match=r"has been run, forecast too late$"):
+        write("normaliser", file)
 
 
 def test_writing_again_replaces_a_studys_own_rows_alone(monkeypatch, tmp_path):
@@ -103,9 +143,3 @@ def test_two_forecasts_of_one_name(monkeypatch):
 def test_a_forecast_has_a_margin():
     with pytest.raises(CompanionError, match="margin must be > 0, is 0"):
         Forecast("a", "share", normaliser.share, "x", lambda: 1.0, 0.0, "theory")
-
-
-def test_a_forecast_without_runs_is_named():
-    table = pd.DataFrame({"condition": ["other"], "start": [0], "repeat": [0], "value": [1.0]})
-    with pytest.raises(CompanionError, match=r"^forecast gain: .*: no runs of 'no scaling"):
-        forecasts._mean(normaliser.FORECASTS[0], table)

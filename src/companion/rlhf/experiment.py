@@ -9,6 +9,7 @@ from typing import Any, ClassVar, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from companion.errors import CompanionError
+from companion.rlhf.recurrent import RECURRENT
 from companion.rlhf.tasks import get_task
 from companion.rlhf.tiers import TIERS, Scale
 
@@ -157,6 +158,8 @@ class Experiment(Spec, Scale):
         sft_seed: of initial weights and demonstrations.
         traces: mass of each kind of demonstration; ``None`` takes the task's.
         eval_every: steps between measurements of the exact behaviour masses.
+        gradient_tolerance: training ends where the norm of the loss's gradient falls below it, and
+            after ``steps`` at the latest (``exact`` only).
         keep_policy: whether the record keeps the trained weights.
     """
 
@@ -171,6 +174,7 @@ class Experiment(Spec, Scale):
             "samples",
             "gate_entropy",
             "yoked_to",
+            "gradient_tolerance",
         }
     )
 
@@ -194,6 +198,7 @@ class Experiment(Spec, Scale):
     sft_seed: int = Field(default=0, ge=0)
     traces: dict[str, float]
     eval_every: int = Field(default=10, ge=1)
+    gradient_tolerance: float = Field(default=0.0, ge=0, allow_inf_nan=False)
     keep_policy: bool = False
 
     @model_validator(mode="before")
@@ -232,6 +237,12 @@ class Experiment(Spec, Scale):
             raise ValueError("reward_model: needed if and only if rewards name 'learned'")
         if self.checkpoint_every and self.trainer in OWN_TRAINERS:
             raise ValueError(f"checkpoint_every: trainer {self.trainer!r} writes no checkpoints")
+        if self.gradient_tolerance and self.trainer != "exact":
+            raise ValueError("gradient_tolerance: only the trainer exact knows its gradient")
+        if self._recurrent and (self.trainer != "exact" or self.samples):
+            raise ValueError(
+                f"architecture: {self.architecture} is trained by exact, without samples"
+            )
         self._check_kinds()
         self._check_routes()
         self._check_gate()
@@ -241,6 +252,10 @@ class Experiment(Spec, Scale):
                 f"batch_size: {self.batch_size} is not divisible by group_size {self.group_size}"
             )
         return self
+
+    @property
+    def _recurrent(self) -> bool:
+        return self.model is None and self.architecture in RECURRENT
 
     def _check_kinds(self) -> None:
         """Each name of a class of prompts has to be the beginning of one."""

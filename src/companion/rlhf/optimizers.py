@@ -20,8 +20,22 @@ def optimizer_of(experiment: Experiment, policy: PreTrainedModel) -> torch.optim
 
 
 def descend(policy: PreTrainedModel, optimizer: torch.optim.Optimizer, loss: torch.Tensor) -> None:
-    """One clipped gradient step; the gradients' memory is free again afterwards."""
+    """One clipped gradient step."""
+    differentiate(policy, loss)
+    step(optimizer)
+
+
+def differentiate(policy: PreTrainedModel, loss: torch.Tensor) -> float:
+    """Clip the gradient of a loss.
+
+    Returns:
+        Its norm over all weights before it was clipped.
+    """
     loss.backward()
-    torch.nn.utils.clip_grad_norm_(policy.parameters(), _MAX_GRADIENT)
+    return float(torch.nn.utils.clip_grad_norm_(policy.parameters(), _MAX_GRADIENT))
+
+
+def step(optimizer: torch.optim.Optimizer) -> None:
+    """Follow the gradient, whose memory is free again afterwards."""
     optimizer.step()
     optimizer.zero_grad()

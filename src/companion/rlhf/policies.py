@@ -15,9 +15,11 @@ from transformers import (
     PreTrainedModel,
     PreTrainedTokenizerBase,
     PreTrainedTokenizerFast,
+    RwkvConfig,
 )
 
 from companion.errors import CompanionError
+from companion.rlhf.recurrent import RECURRENT
 from companion.rlhf.weights import origin, weights_folder
 
 _HEAD_SIZE = 16
@@ -30,7 +32,8 @@ def new_policy(
     """A policy with random weights drawn from ``seed``."""
     torch.manual_seed(seed)
     config = policy_config(architecture, hidden_size, layers, tokenizer)
-    return AutoModelForCausalLM.from_config(config, attn_implementation="sdpa")
+    attention = {} if architecture in RECURRENT else {"attn_implementation": "sdpa"}
+    return AutoModelForCausalLM.from_config(config, **attention)
 
 
 def policy_config(
@@ -58,6 +61,15 @@ def _family_config(
             resid_pdrop=0.0,
             embd_pdrop=0.0,
             attn_pdrop=0.0,
+        )
+    if architecture == "rwkv":
+        return RwkvConfig(
+            vocab_size=vocabulary,
+            hidden_size=hidden,
+            attention_hidden_size=hidden,
+            num_hidden_layers=layers,
+            context_length=_MAX_POSITIONS,
+            tie_word_embeddings=True,
         )
     family = {"llama": LlamaConfig, "gpt_neox": GPTNeoXConfig}[architecture]
     return family(

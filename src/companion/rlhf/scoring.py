@@ -2,12 +2,12 @@
 
 The completions form a tree of tokens. Prompt and tree go through the policy as one sequence in
 which every node attends to the prompt and to its own ancestors only, so a prefix that many
-completions share is computed once.
+completions share is computed once. A recurrent policy cannot attend; it reads every branch.
 """
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from typing import TypeVar
 
 import torch
@@ -15,6 +15,7 @@ from tqdm.auto import tqdm
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from companion.rlhf.hardware import autocast
+from companion.rlhf.recurrent import RECURRENT, Branches
 from companion.rlhf.tokens import encode, prompt_tokens
 
 T = TypeVar("T")
@@ -201,18 +202,27 @@ class _Batch:
         self._ids, self._positions = ids, positions
         self._visible, self._width, self._trees = visible, width, trees
         self._mixed = mixed
+        self._branches = cache(partial(Branches, prompts, trees))
 
     def log_rows(self, policy: PreTrainedModel) -> list[tuple[PrefixTree, torch.Tensor]]:
         """Each tree with its (1 + nodes, vocabulary) next-token log-probabilities."""
-        device = policy.device
-        with autocast(device, self._mixed):
-            logits = policy(
-                input_ids=self._ids.to(device),
-                position_ids=self._positions.to(device),
-                attention_mask=self._visible.to(device)[:, None],
-                use_cache=False,
-                logits_to_keep=self._ids.shape[1] - self._width + 1,
-            ).logits
+        recurrent = policy.config.model_type in RECURRENT
+        with autocast(policy.device, self._mixed):
+            logits = self._branches().logits(policy) if recurrent else self._attended(policy)
         exact = torch.float32 if self._mixed else torch.float64
-        rows = torch.log_softmax(logits.to(exact), dim=-1)
-        return [(tree, rows[i, : 1 + len(tree.tokens)]) for i, tree in enumerate(self._trees)]
+        return [
+            (tree, torch.log_softmax(found[: 1 + len(tree.tokens)].to(exact), dim=-1))
+            for tree, found in zip(self._trees, logits, strict=True)
+        ]
+
+    def _attended(self, policy: PreTrainedModel) -> torch.Tensor:
+        """(prompts, 1 + nodes, vocabulary); a tree with fewer nodes has rows without meaning."""
+        device = policy.device
+        logits: torch.Tensor = policy(
+            input_ids=self._ids.to(device),
+            position_ids=self._positions.to(device),
+            attention_mask=self._visible.to(device)[:, None],
+            use_cache=False,
+            logits_to_keep=self._ids.shape[1] - self._width + 1,
+        ).logits
+        return logits

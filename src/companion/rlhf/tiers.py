@@ -19,6 +19,7 @@ class Scale(BaseModel):
     Attributes:
         model: name on a model hub or folder of a pretrained model; ``None`` makes one from config
             with ``architecture``, ``hidden_size`` and ``layers``, whose tokens are words.
+        architecture: a transformer, or rwkv, a recurrent network, which is trained ``exact`` only.
         accelerator: ``auto`` takes a CUDA device if there is one.
         sft_steps, sft_batch_size, sft_learning_rate: the supervised start; demonstrations a step.
         steps, batch_size, group_size: reinforcement learning; completions a step and a prompt.
@@ -34,7 +35,7 @@ class Scale(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     model: str | None = None
-    architecture: Literal["llama", "gpt2", "gpt_neox"] = "llama"
+    architecture: Literal["llama", "gpt2", "gpt_neox", "rwkv"] = "llama"
     hidden_size: int = Field(default=64, ge=8)
     layers: int = Field(default=2, ge=1)
     accelerator: Literal["cpu", "auto"] = "cpu"

@@ -5,7 +5,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from copy import deepcopy
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from datasets import Dataset
@@ -25,7 +25,7 @@ from companion.rlhf.experiment import Experiment
 from companion.rlhf.folders import CHECKSUMS, CorruptRecord, check_files, write_checksums
 from companion.rlhf.hardware import pick_hardware
 from companion.rlhf.monitor import Diverged, Monitor, whole_lines
-from companion.rlhf.optimizers import descend, optimizer_of
+from companion.rlhf.optimizers import differentiate, optimizer_of, step
 from companion.rlhf.policies import load
 from companion.rlhf.policy_gradient import STD_FLOOR, train_by_policy_gradient
 from companion.rlhf.provenance import source_digest, versions
@@ -265,12 +265,15 @@ def _train_exactly(
     if experiment.yoked_to is not None:
         rewards.replay(_learned_routes(experiment, deepcopy(policy), tokenizer))
     weights = torch.tensor(list(rewards.weights.values()))
-    steps = _exact_steps(experiment, policy, tokenizer, rewards)
-    for step, (logp, routed, divergence) in enumerate(steps):
-        if step % experiment.eval_every == 0 or step == experiment.steps:
-            earned = expected(logp, scaled_reward(logp, routed, weights.to(routed), "none"))
-            metrics = {"reward": earned.mean().item(), "kl": divergence.mean().item()}
-            monitor.write(step, policy, metrics | rewards.gate())
+    for number, at in enumerate(_exact_steps(experiment, policy, tokenizer, rewards)):
+        if number % experiment.eval_every == 0 or at.last:
+            worth = scaled_reward(at.logp, at.scores, weights.to(at.scores), "none")
+            metrics = {
+                "reward": expected(at.logp, worth).mean().item(),
+                "kl": at.divergence.mean().item(),
+                "grad_norm": at.slope,
+            }
+            monitor.write(number, policy, metrics | rewards.gate())
 
 
 def _learned_routes(
@@ -284,19 +287,36 @@ def _learned_routes(
     return [rewards.routes() for _ in steps][1:]  # the first are those before any step
 
 
+class _At(NamedTuple):
+    """Where the exact trainer stands.
+
+    Attributes:
+        logp: (prompts, completions) log-probabilities.
+        scores: (components, prompts, completions), routed.
+        divergence: (prompts,) from the start.
+        slope: norm of the loss's gradient over all weights.
+        last: whether training ends here.
+    """
+
+    logp: torch.Tensor
+    scores: torch.Tensor
+    divergence: torch.Tensor
+    slope: float
+    last: bool
+
+
 def _exact_steps(
     experiment: Experiment,
     policy: PreTrainedModel,
     tokenizer: PreTrainedTokenizerBase,
     rewards: Rewards,
-) -> Iterator[tuple[torch.Tensor, torch.Tensor, torch.Tensor]]:
+) -> Iterator[_At]:
     """Follow the gradient of E[reward] / scale - beta KL, summed over all completions.
 
     What lies outside the grammar counts as one event of reward 0.
 
     Yields:
-        Before each step and after the last: log-probabilities (prompts, completions), routed scores
-        (components, prompts, completions) and divergences (prompts,).
+        Before each step and after the last.
 
     Raises:
         Diverged: if the loss is not a finite number.
@@ -310,20 +330,23 @@ def _exact_steps(
         base = torch.stack(scorer.log_probabilities(policy))
     optimizer = optimizer_of(experiment, policy)
     policy.eval()
-    for step in range(experiment.steps + 1):
+    for number in range(experiment.steps + 1):
         logp = torch.stack(scorer.log_probabilities(policy))
         routed = rewards.route_table(prompts).to(scores)[:, :, None] * scores
         divergence = exact_kl(logp, base)
-        yield logp, routed, divergence
-        if step == experiment.steps:
-            break
         worth = scaled_reward(
             logp.detach(), routed, weights, experiment.scale_rewards, experiment.aggregation
         )
         loss = (experiment.beta * divergence - expected(logp, worth)).mean()
+        slope = differentiate(policy, loss)
+        last = number == experiment.steps or slope < experiment.gradient_tolerance
+        yield _At(logp.detach(), routed, divergence.detach(), slope, last)
+        if last:
+            optimizer.zero_grad()
+            break
         if not torch.isfinite(loss):
-            raise Diverged(step)
-        descend(policy, optimizer, loss)
+            raise Diverged(number)
+        step(optimizer)
         rewards.observe_means(prompts, expected(logp.detach(), scores))
 
 

@@ -1,9 +1,9 @@
 """Chapter 14: do trained policies keep to the constants of theory?
 
 Under a KL penalty the optimum depends on bonus and weight through ε/β alone (fact 7), and moves by
-no more than fact 6 allows. Does a trained policy, at four weights and four ratios, in three
-architectures? And does it matter whether a change of the reward adds to it or only moves it from
-one reasoning path to another? That second question is asked by readers of the theory.
+no more than fact 6 allows. Does a trained policy, at four weights and four ratios, in four
+architectures and four sizes? And does it matter whether a change of the reward adds to it or only
+moves it from one reasoning path to another? That second question is asked by readers of the theory.
 
 Everything follows the exact gradient, without division (chapter 11).
 """
@@ -25,7 +25,17 @@ from companion.studies.study import Key, Study
 
 RATIOS = (0.3, 1.0, 3.0, 10.0)  # ε/β
 BETAS = (0.05, 0.1, 0.2, 0.4)
-ARCHITECTURES = ("gpt2", "gpt_neox")  # beside llama
+ARCHITECTURES = ("gpt2", "gpt_neox", "rwkv")  # beside llama
+LLAMA = "llama"
+SIZES = {  # beside llama of the tier: hidden size and layers
+    "llama 16×1": (16, 1),
+    "llama 32×2": (32, 2),
+    "llama 128×4": (128, 4),
+}
+AT_LENGTH = "llama at length"  # trained to a tolerance of the gradient's norm
+_TO_REST = {"steps": 4000, "eval_every": 100, "gradient_tolerance": 1e-3}
+COMPARED = (1.0, 3.0)  # ratios at which architectures and sizes stand side by side
+LONG = (1.0, 10.0)  # ratios of the runs that are trained at length
 FAVOURED = "hidden"
 # A change of three rewards: moved from one path to another, or added to all.
 CHANGES = {"redistributed": (0, -1, 1), "added": (1, 1, 1)}  # honest, open, hidden
@@ -41,14 +51,18 @@ def _condition(beta: float, bonuses: dict[str, float], **more: Any) -> dict[str,
     return setting | {"rewards": {"weak": 1.0} | paid, "steps": 300, "eval_every": 30} | more
 
 
-def name_of(beta: float, ratio: float, architecture: str = "llama") -> str:
-    """Name of a condition in which one trace gets a bonus."""
-    return f"{architecture}, β = {beta:g}, ε/β = {ratio:g}"
+def name_of(beta: float, ratio: float, policy: str = LLAMA) -> str:
+    """Name of a condition in which one trace gets a bonus.
+
+    Args:
+        policy: an architecture, one of ``SIZES``, or ``AT_LENGTH``.
+    """
+    return f"{policy}, β = {beta:g}, ε/β = {ratio:g}"
 
 
 def change_of(beta: float, change: str) -> str:
     """Name of a condition in which the rewards of all three traces change, by β at most."""
-    return f"llama, β = {beta:g}, {change}"
+    return f"{LLAMA}, β = {beta:g}, {change}"
 
 
 STUDY = Study(
@@ -66,7 +80,19 @@ STUDY = Study(
                 0.1, {FAVOURED: ratio * 0.1}, architecture=architecture
             )
             for architecture in ARCHITECTURES
-            for ratio in (0.0, 1.0, 3.0)
+            for ratio in (0.0, *COMPARED)
+        },
+        **{
+            name_of(0.1, ratio, size): _condition(
+                0.1, {FAVOURED: ratio * 0.1}, hidden_size=hidden, layers=layers
+            )
+            for size, (hidden, layers) in SIZES.items()
+            for ratio in (0.0, *COMPARED)
+        },
+        **{
+            name_of(beta, ratio, AT_LENGTH): _condition(beta, {FAVOURED: ratio * beta}, **_TO_REST)
+            for beta in (BETAS[0], BETAS[-1])
+            for ratio in (0.0, *LONG)
         },
         **{
             change_of(beta, change): _condition(
@@ -185,7 +211,36 @@ CLAIMS = (
             confirmatory=True,
         )
         for architecture in ARCHITECTURES
-        for ratio in (1.0, 3.0)
+        for ratio in COMPARED
+    ),
+    *(
+        Claim(
+            f"size-{hidden}-{ratio:g}",
+            f"In {size} the move at ε/β = {ratio:g} is that in llama of the tier's size.",
+            moved,
+            of=name_of(0.1, ratio, size),
+            against=name_of(0.1, ratio),
+            sign=0,
+            margin=0.05,
+            confirmatory=True,
+        )
+        for size, (hidden, _) in SIZES.items()
+        for ratio in COMPARED
+    ),
+    *(
+        Claim(
+            f"at-length-{beta:g}-{ratio:g}",
+            f"At β = {beta:g} and ε/β = {ratio:g}, trained to a tolerance of the gradient, "
+            "the policy moves as far as its optimum.",
+            moved,
+            of=name_of(beta, ratio, AT_LENGTH),
+            against=OPTIMUM + name_of(beta, ratio, AT_LENGTH),
+            sign=0,
+            margin=0.02,
+            confirmatory=True,
+        )
+        for beta in (BETAS[0], BETAS[-1])
+        for ratio in LONG
     ),
     *(
         Claim(

@@ -1,7 +1,7 @@
 """Numbers that were written down before the runs that measure them.
 
 A study's ``FORECASTS`` say what is expected and how it follows; ``companion study forecast`` writes
-them into ``data/claims.csv``, which is committed before the study is run, and refuses afterwards.
+them into ``data/claims.csv``, which is committed before the runs, and refuses afterwards.
 The page of forecasts sets beside each what the record measures.
 """
 
@@ -106,19 +106,34 @@ def committed() -> pd.DataFrame:
 
 
 def write(study: str, file: Path) -> int:
-    """Put a study's forecasts into a file, in place of earlier ones; returns their number.
+    """Put a study's forecasts into a file; returns how many it holds of that study.
+
+    What was forecast of runs that are recorded stands; a condition that is new may join it.
 
     Raises:
-        CompanionError: if the study has been run: what was forecast stands.
+        CompanionError: if the study has been run and nothing is new, or what is new has been run.
     """
-    if has_record(study):
-        raise CompanionError(f"study {study}: it has been run, its forecasts stand as they are")
     new = declared(study)
-    if file.is_file():
-        old = pd.read_csv(file)
-        new = pd.concat([old[old.study != study], new], ignore_index=True)
-    new.sort_values(["chapter", "study"], kind="stable").to_csv(file, index=False)
-    return len(forecasts_of(study))
+    order = {name: place for place, name in enumerate(new.claim)}
+    old = pd.read_csv(file) if file.is_file() else pd.DataFrame(columns=list(COLUMNS))
+    if has_record(study):
+        standing = old[old.study == study]
+        new = new[~new.claim.isin(standing.claim)]
+        _check_new(study, set(new.claim))
+        new = pd.concat([standing, new]).sort_values("claim", key=lambda names: names.map(order))
+    rest = old[old.study != study]
+    table = pd.concat([rest, new], ignore_index=True) if len(rest) else new
+    table.sort_values(["chapter", "study"], kind="stable").to_csv(file, index=False)
+    return len(new)
+
+
+def _check_new(study: str, names: set[str]) -> None:
+    if not names:
+        raise CompanionError(f"study {study}: it has been run, its forecasts stand as they are")
+    runs = load(study)
+    for forecast in forecasts_of(study):
+        if forecast.claim in names and forecast.of in set(forecast.measure(runs).condition):
+            raise CompanionError(f"study {study}: {forecast.of!r} has been run, forecast too late")
 
 
 def outcomes(of: str | None = None) -> list[Outcome]:
@@ -128,7 +143,7 @@ def outcomes(of: str | None = None) -> list[Outcome]:
         of: the study whose forecasts are wanted; ``None`` takes all.
 
     Raises:
-        CompanionError: if a committed forecast is no longer declared, or a record lacks its runs.
+        CompanionError: if a committed forecast is no longer declared.
     """
     rows = committed() if of is None else committed().query("study == @of")
     runs = {name: load(name) for name in rows.study.unique() if has_record(name)}
@@ -145,7 +160,8 @@ def outcomes(of: str | None = None) -> list[Outcome]:
             key = (study, forecast.measure)
             if key not in tables:
                 tables[key] = forecast.measure(runs[study])
-            measured = _mean(forecast, tables[key])
+            if forecast.of in set(tables[key].condition):
+                measured = interval(tables[key], forecast.of)
         found.append(Outcome(**{str(k): v for k, v in row.items()}, measured=measured))
     return found
 
@@ -161,9 +177,3 @@ def outcome_table(found: Sequence[Outcome]) -> pd.DataFrame:
         }
         for o in found
     )
-
-
-def _mean(forecast: Forecast, table: pd.DataFrame) -> Interval:
-    if forecast.of not in set(table.condition):
-        raise CompanionError(f"forecast {forecast.claim}: no runs of {forecast.of!r}")
-    return interval(table, forecast.of)
