@@ -86,13 +86,15 @@ def book(session: nox.Session) -> None:
 def tests(session: nox.Session) -> None:
     """Bring the book up to date, then run the tests: ``nox -s tests [-- pytest options]``.
 
+    Two files of tests run side by side; more would need the memory of as many language models.
     Which lines of the package they reach is printed at the end; what runs in a process of its own
     (notebooks, commands, the sandbox's children) is not counted.
     """
     python = environment(session)
     session.run(python, "-m", "companion.cli", "build", external=True)
     coverage = ("--cov", "--cov-report=term-missing:skip-covered")
-    session.run(python, "-m", "pytest", *coverage, *session.posargs, external=True)
+    abreast = ("--numprocesses", "2", "--dist", "loadfile")
+    session.run(python, "-m", "pytest", *coverage, *abreast, *session.posargs, external=True)
 
 
 @nox.session(venv_backend="none")

@@ -35,7 +35,7 @@ def test_every_claim_holds(recorded):
 
 def test_nine_forecasts_in_ten_are_met():
     found = outcomes("constants")
-    assert len(found) == 24
+    assert len(found) == 36
     assert sum(outcome.verdict == "hit" for outcome in found) >= 0.9 * len(found)
 
 

@@ -26,13 +26,13 @@ class Known(KnownRun):
     study = constants.STUDY
     paid: float = 1.0  # how many times its bonuses the run reacts to
     last: float = 0.0  # by how much a trace changed at the end
+    slope: float = 5e-4  # norm of the gradient there
 
     @property
     def metrics(self):
         masses = {f"mass/{trace}": [0.1, 0.3, 0.3] for trace in ("honest", "open")}
-        return pd.DataFrame(
-            {"step": [0, 270, 300], "mass/hidden": [0.3, 0.3, 0.3 + self.last]} | masses
-        )
+        masses |= {"mass/hidden": [0.3, 0.3, 0.3 + self.last]}
+        return pd.DataFrame({"step": [0, 270, 300], "grad_norm": [0.1, 0.01, self.slope]} | masses)
 
     @cached_property
     def distribution(self):
@@ -96,7 +96,8 @@ def test_what_is_promised_goes_by_the_span_of_the_change(whole):
 def test_every_change_has_a_partner_of_its_own_weight_and_architecture():
     for name, partner in constants.PARTNERS.items():
         ours, theirs = (constants.STUDY.experiment(n) for n in (name, partner))
-        assert (ours.beta, ours.architecture) == (theirs.beta, theirs.architecture)
+        same = {"beta", "architecture", "hidden_size", "layers", "gradient_tolerance", "steps"}
+        assert ours.model_dump(include=same) == theirs.model_dump(include=same)
         assert sum(size != 0 for size in theirs.rewards.values()) == 1
 
 
@@ -119,6 +120,15 @@ def test_runs_that_still_move_are_counted_and_marked(tmp_path, monkeypatch):
     data = pd.read_csv(saved.folder / "constants-trained.csv")
     marked = data[~data.at_rest & (data.run == "recorded")]
     assert set(zip(marked.condition, marked.start, strict=True)) == {moving}
+
+
+def test_runs_that_end_before_the_tolerance_are_counted(whole):
+    assert constants_trained.short_of_tolerance(whole) == 0
+    steep = Key(name_of(0.4, 10.0, constants.AT_LENGTH), 1, 0)
+    runs = {key: Known(key, slope=0.002 if key == steep else 5e-4) for key in whole.keys}
+    assert constants_trained.short_of_tolerance(Runs(constants.STUDY, runs)) == 1
+    table = constants_trained.at_length(Runs(constants.STUDY, runs))
+    assert table["gradient's norm"].tolist() == ["0.0005"] * 3 + ["0.0020"]
 
 
 def test_at_the_optimum_every_claim_holds(whole):
@@ -144,6 +154,19 @@ def test_claims_fail_where_an_architecture_reacts_otherwise():
     assert found["gpt2-1"].words == "holds"
 
 
+def test_claims_fail_where_a_size_reacts_otherwise():
+    found = verdicts(every_run(paid=lambda key: 0.0 if "16×1" in key.condition else 1.0))
+    assert found["size-16-3"].words == "contradicted"
+    assert found["size-128-3"].words == "holds"
+
+
+def test_runs_to_a_tolerance_are_held_to_a_narrower_margin():
+    found = verdicts(every_run(paid=lambda key: 1.1 if "β = 0.4" in key.condition else 1.0))
+    assert found["optimum-0.4-1"].words == "holds"
+    assert found["at-length-0.4-1"].words != "holds"
+    assert found["at-length-0.05-1"].words == "holds"
+
+
 def test_claims_fail_where_moving_reward_does_less_than_adding_it():
     found = verdicts(every_run(paid=lambda key: 0.0 if "redistr" in key.condition else 1.0))
     assert not found["redistributed-0.05"].holds
@@ -167,12 +190,16 @@ def test_live_starts_are_not_of_the_record_and_make_pairs():
     } <= set(keys)
 
 
-@pytest.mark.parametrize("draw", [constants_trained.changes, constants_trained.architectures])
-def test_figures_hold_every_start_of_what_they_compare(whole, tmp_path, monkeypatch, draw):
+@pytest.mark.parametrize(
+    ("draw", "conditions"), [(constants_trained.changes, 6), (constants_trained.architectures, 14)]
+)
+def test_figures_hold_every_start_of_what_they_compare(
+    whole, tmp_path, monkeypatch, draw, conditions
+):
     monkeypatch.chdir(tmp_path)
     saved = draw(whole)
     data = pd.read_csv(saved.folder / f"{saved.id}.csv")
-    assert len(data) == 6 * len(STARTS)
+    assert len(data) == conditions * len(STARTS)
     assert data.at_rest.all()
     assert "pairs of runs that still moved, none here." in saved.caption
 

@@ -1,5 +1,6 @@
 """Measures of chapter 12's study on runs whose log-odds are known, and its tables."""
 
+import itertools
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -7,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from known_runs import KnownRun, listed
-from scipy.special import expit
+from scipy.special import expit, logit
 
 from companion.studies import judge, noise
 from companion.studies import noise_pictures as pictures
@@ -146,6 +147,45 @@ def test_a_run_that_diverged_is_counted_and_not_averaged_in(whole):
     table = pictures.components(runs).set_index("condition")
     assert table.loc[FREE, "bad"] == 1
     assert table.bad.sum() == 1
+
+
+@dataclass(frozen=True, eq=False)
+class Learning(Known):
+    """A run whose log-odds are ``u`` for each unit of the logit of its right answers."""
+
+    until: float = 4.0  # the logit where it ends
+
+    @property
+    def metrics(self):
+        logits = np.linspace(-1.0, self.until, 6)
+        right, gap = expit(logits), self.u * logits
+        masses = {"honest": 0.1 * right, "open": 0.9 * right * expit(gap)}
+        masses["hidden"] = 0.9 * right * expit(-gap)
+        return pd.DataFrame({f"mass/{trace}": mass for trace, mass in masses.items()})
+
+
+def test_optimisers_are_compared_where_both_have_learned_as_much():
+    sgd, adam = (next(iter(grid(optimizer))) for optimizer in noise.RATES)
+    plan = {}
+    for start, seed in itertools.product(range(3), range(SEEDS)):
+        for name, size in ((sgd, 1.0), (adam, 3.0)):
+            key = Key(name, start, seed)
+            plan[key] = Learning(key, size * (start + 1) * seed)
+    short = Key(sgd, 0, 0)
+    for name in (*grid("sgd"), *grid("adam")):
+        plan |= {k: Learning(k, 1.0 + k.repeat) for k in [Key(name, 9, 0), Key(name, 9, 1)]}
+    runs = Runs(STUDY, plan)
+    found = noise.matched(runs).set_index(["condition", "start"]).variance
+    wanted = np.var(logit(noise.MATCHED) * np.arange(SEEDS), ddof=1)
+    assert found[sgd, 0] == pytest.approx(wanted)
+    assert found[sgd, 2] == pytest.approx(9 * wanted)
+    gap = noise.adam_over_sgd(runs)
+    first = gap[gap.condition == gap.condition.iloc[0]]
+    assert first.start.tolist() == [0, 1, 2, 9]
+    assert first.value.to_numpy() == pytest.approx([*3 * [np.log(9)], 0.0])
+    plan[short] = Learning(short, 0.0, until=logit(noise.MATCHED) - 0.1)
+    less = noise.matched(Runs(STUDY, plan)).set_index(["condition", "start"]).variance
+    assert less[sgd, 0] == pytest.approx(np.var(logit(noise.MATCHED) * np.arange(1, 4), ddof=1))
 
 
 def test_components_are_found_again():

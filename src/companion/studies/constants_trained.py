@@ -1,6 +1,7 @@
 """Chapter 14's figures and tables of trained policies; its measures are in ``constants``."""
 
 from collections.abc import Sequence
+from itertools import product
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -15,12 +16,19 @@ from companion.rlhf import get_task
 from companion.rlhf.curves import LiveCurves
 from companion.rlhf.records import Run
 from companion.studies import constants, entropy_trained
-from companion.studies.constants import ARCHITECTURES, AT_REST, BETAS, OPTIMUM, RATIOS
+from companion.studies.constants import AT_REST, BETAS, COMPARED, LLAMA, OPTIMUM, RATIOS
 from companion.studies.constants_pictures import COLOUR, TIES, WAYS, draw_bound
 from companion.studies.marks import draw_means, draw_runs, exact_curves
 from companion.studies.runs import Runs
 from companion.studies.statistics import interval, signed
 
+KINDS = {LLAMA: "Llama", "gpt2": "GPT-2", "gpt_neox": "GPT-NeoX", "rwkv": "RWKV"}
+SIZES = {
+    "llama 16×1": "16 × 1",
+    "llama 32×2": "32 × 2",
+    LLAMA: "64 × 2",  # the tier's
+    "llama 128×4": "128 × 4",
+}
 _ASIDE = dict(zip(BETAS, (0.88, 0.96, 1.05, 1.14), strict=True))  # so that marks do not hide
 _COLD = (0.05, 0.1)  # the weights at which rewards of all three traces change
 _CHANGE = dict(zip(WAYS[1:], constants.CHANGES, strict=True))
@@ -130,35 +138,38 @@ def changes(recorded: Runs) -> Drawing:
 
 @figure("constants-architectures", rests_on=("sharp_7_cliff_width",), family="deceptive")
 def architectures(recorded: Runs) -> Drawing:
-    """Three architectures side by side at two ratios.
+    """Architectures, and sizes of one of them, side by side at two ratios.
 
     Args:
         recorded: the study's runs.
     """
     moved, moving = constants.moved(recorded), restless(recorded)
-    every = ("llama", *ARCHITECTURES)
-    rows = {r: [constants.name_of(0.1, r, name) for name in every] for r in (1.0, 3.0)}
     with style():
-        fig, ax = plt.subplots(figsize=(10, 5))
-        for (ratio, names), colour in zip(rows.items(), ("blue", "orange"), strict=True):
-            places = list(range(len(every)))
-            look = {"ls": "none", "label": f"ε/β = {ratio:g}"}
-            draw_means(ax, places, moved, names, colour, **look)
-            _ring(ax, moved, moving, dict(zip(names, places, strict=True)))
-            ax.axhline(constants.expected(names[0]), color=COLOURS[colour], lw=1.5)
-        ax.set_xticks(range(len(every)), ["Llama", "GPT-2", "GPT-NeoX"])
-        ax.set(ylabel="how far the policy moves", xlim=(-0.5, 2.5), ylim=(0, 0.8))
-        ax.legend(loc="upper right", ncols=2)
+        fig, axes = plt.subplots(1, 2, figsize=(12, 5.2), sharey=True)
+        for ax, panel in zip(axes, (KINDS, SIZES), strict=True):
+            for ratio, colour in zip(COMPARED, ("blue", "orange"), strict=True):
+                names = [constants.name_of(0.1, ratio, policy) for policy in panel]
+                places = list(range(len(panel)))
+                look = {"ls": "none", "label": f"ε/β = {ratio:g}"}
+                draw_means(ax, places, moved, names, colour, **look)
+                _ring(ax, moved, moving, dict(zip(names, places, strict=True)))
+                ax.axhline(constants.expected(names[0]), color=COLOURS[colour], lw=1.5)
+            ax.set_xticks(range(len(panel)), list(panel.values()))
+            ax.set(xlim=(-0.5, len(panel) - 0.5), ylim=(0, 0.8))
+        axes[0].set(title="Architectures", ylabel="how far the policy moves")
+        axes[1].set(title="Sizes of Llama", xlabel="width × layers")
+        axes[0].legend(loc="upper right", ncols=2)
         plt.close(fig)
-    names = [name for part in rows.values() for name in part]
+    names = [constants.name_of(0.1, r, policy) for r in COMPARED for policy in {**KINDS, **SIZES}]
     return Drawing(
         fig,
-        title="Three architectures at the same ratios",
+        title="Four architectures and four sizes at the same ratios",
         caption="KL weight β = 0.1, a bonus of one and of three times that for hidden tampering. "
         "Distance to the run of the same start without a bonus; dots are starts, with mean and "
         "Student t interval (95 %). Lines: what was forecast, the same for all. "
         f"{_still(moving, names)}",
-        alt="Dots of three architectures at two ratios. " + _means(moved, {n: n for n in names}),
+        alt="Dots of four architectures and of four sizes at two ratios. "
+        + _means(moved, {n: n for n in names}),
         data=_shown({"moved": (moved[moved.condition.isin(names)],)}, moving),
     )
 
@@ -256,6 +267,41 @@ def measured(runs: Runs, conditions: Sequence[str]) -> pd.DataFrame:
         for name in conditions
         for part in [unrest[unrest.condition == name]]
     )
+
+
+def at_length(runs: Runs) -> pd.DataFrame:
+    """Runs to a tolerance of the gradient beside those of as many steps as the others, for a page.
+
+    The norm is the largest at the end of any run that a comparison rests on.
+    """
+    moved = constants.moved(runs)
+    rows = []
+    for beta, ratio in product((BETAS[0], BETAS[-1]), constants.LONG):
+        short, long = (constants.name_of(beta, ratio, p) for p in (LLAMA, constants.AT_LENGTH))
+        last = _last_lines(runs, (long, constants.PARTNERS[long]))
+        rows.append(
+            {
+                "condition": short.removeprefix(f"{LLAMA}, "),
+                "300 steps": f"{interval(moved, short):.3f}",
+                "to the tolerance": f"{interval(moved, long):.3f}",
+                "its optimum": f"{interval(moved, OPTIMUM + long):.3f}",
+                "steps": f"{last.step.min():.0f} to {last.step.max():.0f}",
+                "gradient's norm": f"{last.grad_norm.max():.4f}",
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def short_of_tolerance(runs: Runs) -> int:
+    """How many runs that were to be trained to the tolerance ended at their last step before it."""
+    names = [name for name in constants.STUDY.conditions if name.startswith(constants.AT_LENGTH)]
+    tolerance = constants.STUDY.experiment(names[0]).gradient_tolerance
+    return int((_last_lines(runs, names).grad_norm >= tolerance).sum())
+
+
+def _last_lines(runs: Runs, conditions: Sequence[str]) -> pd.DataFrame:
+    """The last measurement of each run of some conditions."""
+    return pd.DataFrame(run.metrics.iloc[-1] for run in runs.only(*conditions))
 
 
 def unsettled(runs: Runs) -> pd.DataFrame:

@@ -38,6 +38,7 @@ TIMES = {"sgd": 0.8, "adam": 0.018}  # s = η T
 BETAS = (0.05, 0.2, 1.0)
 THEORY = "theory"
 TRL = "trl's GRPO as it comes"
+MATCHED = 0.95  # the share of right answers at which optimisers are compared
 NEW_STARTS = (40, 41)  # of the live part; the record has others
 
 
@@ -164,9 +165,43 @@ def spread(runs: Runs) -> pd.DataFrame:
         The mean of a logarithm is low by an amount that depends on the number of seeds alone:
         differences and slopes are free of it.
     """
-    by = odds(runs).groupby(["condition", "start"], sort=False).value
-    table = by.var(ddof=1).dropna().rename("variance").reset_index()
-    return table.assign(repeat=0, value=np.log(table.variance))
+    return _between_seeds(odds(runs))
+
+
+def _between_seeds(table: pd.DataFrame) -> pd.DataFrame:
+    by = table.groupby(["condition", "start"], sort=False).value
+    found = by.var(ddof=1).dropna().rename("variance").reset_index()
+    return found.assign(repeat=0, value=np.log(found.variance))
+
+
+def matched(runs: Runs) -> pd.DataFrame:
+    """As ``spread``, where each run's right answers first reach the share ``MATCHED``.
+
+    There the log-odds are those of the two traces' probabilities, each a mean over prompts, and
+    between two measurements they are straight against the logit of the share.
+
+    Returns:
+        Tidy, the conditions without a penalty and without division; runs that do not reach the
+        share are left out.
+    """
+    free = sound(runs).only(*(name for optimizer in RATES for name in grid(optimizer)))
+    return _between_seeds(free.tidy(_odds_when_matched).dropna())
+
+
+def adam_over_sgd(runs: Runs) -> pd.DataFrame:
+    """By how much ``matched`` is larger under Adam than under SGD, at equal batch.
+
+    The smaller learning rates stand side by side, and the larger ones.
+
+    Returns:
+        Tidy, the conditions named after batch and rate.
+    """
+    wide = matched(runs).pivot(index="start", columns="condition", values="value")
+    parts = {}
+    for (sgd, (eta, batch)), adam in zip(grid("sgd").items(), grid("adam"), strict=True):
+        rate = "smaller" if eta == SLOW else "larger"
+        parts[f"B = {batch}, {rate} η"] = (wide[adam] - wide[sgd]).dropna().rename("value")
+    return pd.concat(parts, names=["condition"]).reset_index().assign(repeat=0)
 
 
 def slopes(runs: Runs) -> pd.DataFrame:
@@ -222,6 +257,19 @@ def _odds(run: Run) -> dict[str, float]:
     logs = run.split("train").groupby("label")[["logprob", "start_logprob"]].mean()
     gap = logs.loc[TIED[0]] - logs.loc[TIED[1]]
     return {"value": float(gap.logprob), "before": float(gap.start_logprob)}
+
+
+def _odds_when_matched(run: Run) -> float:
+    metrics = run.metrics
+    share = logit(metrics[[f"mass/{trace}" for trace in ("honest", *TIED)]].sum(axis=1).to_numpy())
+    gap = np.log(metrics[f"mass/{TIED[0]}"] / metrics[f"mass/{TIED[1]}"]).to_numpy()
+    wanted = logit(MATCHED)
+    if share.max() < wanted:
+        return float("nan")
+    after = int(np.argmax(share >= wanted))
+    if after == 0:
+        return float(gap[0])
+    return float(np.interp(wanted, share[after - 1 : after + 1], gap[after - 1 : after + 1]))
 
 
 # Three runs had been seen when these were written, all of start 30, which the study does not hold:
