@@ -22,8 +22,7 @@ from companion.rlhf.sampling import Sampler, Tokens
 from companion.rlhf.scoring import Scorer
 from companion.rlhf.tasks import get_task
 from companion.rlhf.tokens import decode, prompt_tokens
-
-STD_FLOOR = 1e-4  # what trl adds to the standard deviation it divides by
+from companion.theory.normalised import GUARD
 
 
 def train_by_policy_gradient(
@@ -77,9 +76,9 @@ def advantages_of(worth: torch.Tensor, scale: str) -> torch.Tensor:
     """(prompts, samples) worth above the group's mean, divided as trl's ``scale_rewards`` says."""
     above = worth - worth.mean(dim=1, keepdim=True)
     if scale == "group":
-        return above / (worth.std(dim=1, keepdim=True) + STD_FLOOR)
+        return above / (worth.std(dim=1, keepdim=True) + GUARD)
     if scale == "batch":
-        return above / (worth.std() + STD_FLOOR)
+        return above / (worth.std() + GUARD)
     return above
 
 

@@ -27,7 +27,7 @@ from companion.rlhf.hardware import pick_hardware
 from companion.rlhf.monitor import Diverged, Monitor, whole_lines
 from companion.rlhf.optimizers import differentiate, optimizer_of, step
 from companion.rlhf.policies import load
-from companion.rlhf.policy_gradient import STD_FLOOR, train_by_policy_gradient
+from companion.rlhf.policy_gradient import train_by_policy_gradient
 from companion.rlhf.provenance import source_digest, versions
 from companion.rlhf.ranks import processes
 from companion.rlhf.reward_models import LearnedReward
@@ -36,6 +36,7 @@ from companion.rlhf.scoring import Scorer
 from companion.rlhf.tasks import get_task
 from companion.rlhf.tokens import prompt_tokens
 from companion.rlhf.trainers import finite, per_process, quiet_arguments
+from companion.theory.normalised import GUARD
 
 
 def train(
@@ -399,10 +400,10 @@ def scaled_reward(
 def _spread(logp: torch.Tensor, values: torch.Tensor) -> torch.Tensor:
     """Standard deviation over completions, plus trl's 1e-4."""
     variance = expected(logp, values**2) - expected(logp, values) ** 2
-    return variance.clamp_min(0).sqrt() + STD_FLOOR
+    return variance.clamp_min(0).sqrt() + GUARD
 
 
 def _spread_of_batch(logp: torch.Tensor, values: torch.Tensor) -> torch.Tensor:
     """Standard deviation over prompts and completions, plus trl's 1e-4."""
     mean, square = expected(logp, values).mean(), expected(logp, values**2).mean()
-    return (square - mean**2).clamp_min(0).sqrt() + STD_FLOOR
+    return (square - mean**2).clamp_min(0).sqrt() + GUARD
