@@ -44,6 +44,8 @@ BAD = {
     "unknown trace": ({"traces": {"lazy": 1.0}}, "lazy"),
     "unknown field": ({"temperature": 1.0}, "temperature"),
     "trainer": ({"trainer": "ppo"}, "ppo"),
+    "tolerance": ({"gradient_tolerance": 0.1}, "only the trainer exact knows its gradient"),
+    "recurrent": ({"architecture": "rwkv"}, "rwkv is trained by exact, without samples"),
 }
 
 

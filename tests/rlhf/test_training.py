@@ -94,6 +94,32 @@ def test_exact_optimiser_climbs_to_the_closed_form_optimum(lab):
     assert after.lower < before.lower / 10  # everything unscored is one event to both
 
 
+def test_training_ends_where_the_gradient_is_small_enough(lab):
+    fields = {"trainer": "exact", "scale_rewards": "none", "beta": 1.0, "learning_rate": 1e-3}
+    fixed = run(small(**fields, steps=40, eval_every=1), lab)
+    norms = fixed.metrics.grad_norm
+    tolerance = float(norms[5:15].min()) * 1.0001
+    reached = int((norms < tolerance).to_numpy().argmax())
+    early = run(small(**fields, steps=40, eval_every=7, gradient_tolerance=tolerance), lab)
+    assert early.metrics.step.iloc[-1] == reached < 40
+    assert early.metrics.grad_norm.iloc[-1] == norms[reached]
+    masses = [name for name in fixed.metrics if name.startswith("mass/")]
+    there = fixed.metrics.set_index("step").loc[reached, masses]
+    assert early.metrics[masses].iloc[-1].tolist() == there.tolist()
+    assert early.expected("weak") < fixed.expected("weak")  # what is recorded is that policy
+    late = run(small(**fields, steps=3, gradient_tolerance=1e-9), lab)
+    assert late.metrics.step.iloc[-1] == 3
+
+
+def test_a_recurrent_policy_follows_the_exact_gradient(lab):
+    fields = {"trainer": "exact", "scale_rewards": "none", "architecture": "rwkv"}
+    record = run(small(**fields, steps=12, learning_rate=1e-3), lab)
+    table = record.split("train")
+    mass = np.exp(table.start_logprob).groupby(table.prompt).sum()
+    assert 0.5 < mass.min() <= mass.max() < 1 + 1e-6  # it has learned the grammar
+    assert record.metrics.reward.iloc[-1] > record.metrics.reward.iloc[0] + 0.01
+
+
 def test_exact_kl_of_equal_policies_is_zero_and_otherwise_positive():
     logp = torch.log(torch.tensor([[0.2, 0.3], [0.6, 0.1]], dtype=torch.float64))
     base = torch.log(torch.tensor([[0.4, 0.1], [0.6, 0.1]], dtype=torch.float64))
