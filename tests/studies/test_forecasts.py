@@ -59,6 +59,11 @@ def test_a_forecast_hits_within_its_margin(measured, verdict):
     assert outcome(Interval(measured, 0, 1, 10, "t")).verdict == verdict
 
 
+def test_the_met_are_counted_among_all():
+    found = [outcome(Interval(x, x, x)) for x in (0.5, 0.9)] + [outcome(None)]
+    assert forecasts.how_many_met(found).startswith("1 of 3 numbers")
+
+
 def test_what_has_not_been_run_is_said_to_be_open():
     assert outcome(None).verdict == "not yet measured"
 

@@ -166,6 +166,13 @@ def outcomes(of: str | None = None) -> list[Outcome]:
     return found
 
 
+def how_many_met(found: Sequence[Outcome]) -> str:
+    """A sentence that counts the forecasts that were met."""
+    hits = sum(outcome.verdict == "hit" for outcome in found)
+    numbers = f"{hits} of {len(found)} numbers, written down before the runs"
+    return f"{numbers}, came out within their margin."
+
+
 def outcome_table(found: Sequence[Outcome]) -> pd.DataFrame:
     """Forecasts and what became of them, as a chapter shows them."""
     return pd.DataFrame(
