@@ -60,7 +60,8 @@ def test_a_forecast_hits_within_its_margin(measured, verdict):
 
 
 def test_the_met_are_counted_among_all():
-    found = [outcome(Interval(x, x, x)) for x in (0.5, 0.9)] + [outcome(None)]
+    measured = [Interval(x, 0, 1, 10, "t") for x in (0.5, 0.9)]
+    found = [outcome(interval) for interval in (*measured, None)]
     assert forecasts.how_many_met(found).startswith("1 of 3 numbers")
 
 
