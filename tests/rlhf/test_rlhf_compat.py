@@ -7,11 +7,19 @@ import pytest
 import torch
 from huggingface_hub import HfApi, constants
 from huggingface_hub.errors import OfflineModeIsEnabled
+from transformers import RwkvConfig, RwkvForCausalLM
 from transformers.cache_utils import StaticLayer
 from trl import GRPOTrainer, RLOOTrainer
 from trl.trainer.utils import RepeatSampler
 
-from companion.rlhf.compat import hub_address, hub_settings, loky, replay_orders, set_lengths
+from companion.rlhf.compat import (
+    LayerStates,
+    hub_address,
+    hub_settings,
+    loky,
+    replay_orders,
+    set_lengths,
+)
 
 
 def gone(package, what):
@@ -74,3 +82,34 @@ def test_joblib_brings_workers_that_can_be_killed():
     assert "kill_workers" in told, gone("joblib", "externals.loky's kill_workers")
     assert {"env", "initializer"} <= set(inspect.signature(pool).parameters), gone("joblib", "env")
     assert issubclass(loky.BrokenProcessPool, Exception)
+
+
+@pytest.fixture
+def rwkv():
+    torch.manual_seed(0)
+    config = RwkvConfig(
+        vocab_size=11, hidden_size=16, num_hidden_layers=2, bos_token_id=None, eos_token_id=0
+    )
+    return RwkvForCausalLM(config).eval()
+
+
+def test_rwkv_reads_on_from_a_state_and_keeps_its_gradient(rwkv):
+    text = torch.tensor([[3, 1, 4, 1, 5], [9, 2, 6, 5, 3]])
+    whole = rwkv(input_ids=text, use_cache=False).logits
+    state = LayerStates.initial(rwkv, 2)
+    first = rwkv(input_ids=text[:, :3], state=state, use_cache=False).logits
+    twice = LayerStates.joined([state, state], torch.tensor([1, 2]))  # the other order
+    second = rwkv(input_ids=text[[1, 0], 3:], state=twice, use_cache=False).logits
+    parts = torch.cat([first, second[[1, 0]]], dim=1)
+    assert torch.allclose(parts, whole, atol=1e-6)
+    weights = list(rwkv.parameters())
+    found, wanted = (torch.autograd.grad(x.square().sum(), weights) for x in (parts, whole))
+    for ours, theirs in zip(found, wanted, strict=True):
+        assert torch.allclose(ours, theirs, rtol=1e-3, atol=1e-4)
+
+
+def test_rwkv_reads_single_tokens_of_several_rows_wrongly(rwkv):
+    """When this fails, recurrent._LEAST and what rests on it can go."""
+    state = LayerStates.initial(rwkv, 2)
+    token = torch.tensor([[3], [9]])
+    assert rwkv(input_ids=token, state=state, use_cache=False).logits.shape == (2, 2, 11)

@@ -4,12 +4,14 @@
 """
 
 import contextlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
+import torch
 from joblib.externals import loky as loky  # whose workers can be killed; joblib brings it along
 
 if TYPE_CHECKING:
+    from transformers import PreTrainedModel
     from transformers.cache_utils import StaticLayer
     from trl import GRPOTrainer, RLOOTrainer
 
@@ -59,3 +61,41 @@ def set_lengths(layers: Iterable["StaticLayer"], length: int) -> None:
     """Tell the layers of transformers' static cache how many tokens they hold."""
     for layer in layers:
         layer.cumulative_length.fill_(length)
+
+
+class LayerStates:
+    """One of the five states of transformers' RWKV, in all layers.
+
+    It reads and assigns ``state[:, :, layer]`` of a tensor, and no gradient survives that what it
+    has read is written over. Here a layer's state is replaced instead.
+
+    Args:
+        layers: for each layer, (rows, hidden).
+    """
+
+    def __init__(self, layers: Iterable[torch.Tensor]) -> None:
+        self.layers = list(layers)
+
+    def __getitem__(self, index: tuple[slice, slice, int]) -> torch.Tensor:
+        return self.layers[index[-1]]
+
+    def __setitem__(self, index: tuple[slice, slice, int], value: torch.Tensor) -> None:
+        self.layers[index[-1]] = value
+
+    @classmethod
+    def initial(cls, policy: "PreTrainedModel", rows: int) -> "list[LayerStates]":
+        """The state before anything is read."""
+        config = policy.config
+        nothing = policy.get_input_embeddings().weight.new_zeros(rows, config.hidden_size)
+        values = [nothing, nothing, nothing, nothing, nothing - 1e30]  # the last is a maximum
+        return [cls([value] * config.num_hidden_layers) for value in values]
+
+    @classmethod
+    def joined(
+        cls, parts: "Sequence[list[LayerStates]]", rows: torch.Tensor
+    ) -> "list[LayerStates]":
+        """States of several readings, one below the other, and of these some rows."""
+        return [
+            cls(torch.cat(layer)[rows] for layer in zip(*(p.layers for p in part), strict=True))
+            for part in zip(*parts, strict=True)
+        ]

@@ -1,19 +1,22 @@
 """Scoring with recurrent policies, whose state after a prefix cannot be shared by a mask."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 from transformers import PreTrainedModel
+
+from companion.rlhf.compat import LayerStates
 
 if TYPE_CHECKING:
     from companion.rlhf.scoring import PrefixTree
 
 RECURRENT = ("rwkv",)  # by the name that transformers gives a family
+_LEAST = 2  # tokens of a row: transformers' RWKV reads single tokens of several rows wrongly
 
 
 class Branches:
-    """Every branch of every prompt's tree as a row of its own, behind its prompt.
+    """Prompts that are read once, and every branch of their trees as a row of its own behind them.
 
     A recurrent network reads from left to right and has no positions, so what fills a row up on
     its right changes nothing.
@@ -24,28 +27,57 @@ class Branches:
     """
 
     def __init__(self, prompts: Sequence[Sequence[int]], trees: Sequence["PrefixTree"]) -> None:
+        grouped = _alike(prompts)
+        self._prompts = [torch.tensor([list(prompts[i]) for i in group]) for group in grouped]
+        order = {i: row for row, i in enumerate(i for group in grouped for i in group)}
         texts: list[list[int]] = []
-        self._places: list[tuple[torch.Tensor, torch.Tensor]] = []
-        for prompt, tree in zip(prompts, trees, strict=True):
+        owners: list[int] = []
+        self._places: list[tuple[int, torch.Tensor, torch.Tensor]] = []
+        for i, tree in enumerate(trees):
             branches = _branches(tree)
-            places = [(0, len(prompt) - 1)] + [(-1, -1)] * len(tree.tokens)
-            for i, branch in enumerate(branches):
-                for node in branch:
-                    places[node + 1] = (i, len(prompt) + int(tree.depths[node]))
-            rows, columns = torch.tensor(places).T
-            self._places.append((rows + len(texts), columns))
-            texts += [[*prompt, *tree.tokens[branch].tolist()] for branch in branches]
-        width = max(map(len, texts))
-        self._ids = torch.tensor([text + [0] * (width - len(text)) for text in texts])
+            row = torch.zeros(len(tree.tokens), dtype=torch.long)
+            for number, branch in enumerate(branches, start=len(texts)):
+                row[branch] = number
+            self._places.append((order[i], row, tree.depths))
+            texts += [tree.tokens[branch].tolist() for branch in branches]
+            owners += [order[i]] * len(branches)
+        width = max(_LEAST, *map(len, texts), 0)
+        padded = [text + [0] * (width - len(text)) for text in texts]
+        self._ids = torch.tensor(padded, dtype=torch.long).reshape(len(texts), width)
+        self._owners = torch.tensor(owners, dtype=torch.long)
 
     def logits(self, policy: PreTrainedModel) -> list[torch.Tensor]:
         """For each prompt, (1 + nodes, vocabulary), as the rows of its tree."""
-        found = policy(input_ids=self._ids.to(policy.device), use_cache=False).logits
-        return [found[rows, columns] for rows, columns in self._places]
+        read = [_read(policy, ids, LayerStates.initial(policy, len(ids))) for ids in self._prompts]
+        ends = torch.cat([logits[:, -1] for logits, _ in read])
+        if not self._ids.numel():
+            return [ends[[place]] for place, _, _ in self._places]
+        state = LayerStates.joined([state for _, state in read], self._owners.to(policy.device))
+        found, _ = _read(policy, self._ids, state)
+        return [
+            torch.cat([ends[[place]], found[rows, columns]])
+            for place, rows, columns in self._places
+        ]
+
+
+def _read(
+    policy: PreTrainedModel, ids: torch.Tensor, state: list[LayerStates]
+) -> tuple[torch.Tensor, Any]:
+    """(rows, tokens, vocabulary) logits of texts that are read on from a state, and the state."""
+    logits = policy(input_ids=ids.to(policy.device), state=state, use_cache=False).logits
+    return logits, state
+
+
+def _alike(prompts: Sequence[Sequence[int]]) -> list[list[int]]:
+    """The numbers of the prompts of equal length; those of a single token each by itself."""
+    groups: dict[tuple[int, int], list[int]] = {}
+    for i, prompt in enumerate(prompts):
+        groups.setdefault((len(prompt), 0 if len(prompt) >= _LEAST else i), []).append(i)
+    return list(groups.values())
 
 
 def _branches(tree: "PrefixTree") -> list[list[int]]:
-    """The nodes from the prompt's end to each node without children; one is empty if all are."""
+    """The nodes from the prompt's end to each node without children."""
     parents = tree.parents.tolist()
     found = []
     for leaf in sorted(set(range(len(parents))) - set(parents)):
@@ -53,4 +85,4 @@ def _branches(tree: "PrefixTree") -> list[list[int]]:
         while parents[branch[0]] >= 0:
             branch.insert(0, parents[branch[0]])
         found.append(branch)
-    return found or [[]]
+    return found
