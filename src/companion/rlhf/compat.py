@@ -86,7 +86,7 @@ class LayerStates:
     def initial(cls, policy: "PreTrainedModel", rows: int) -> "list[LayerStates]":
         """The state before anything is read."""
         config = policy.config
-        nothing = policy.get_input_embeddings().weight.new_zeros(rows, config.hidden_size)
+        nothing = torch.zeros(rows, config.hidden_size, device=policy.device)
         values = [nothing, nothing, nothing, nothing, nothing - 1e30]  # the last is a maximum
         return [cls([value] * config.num_hidden_layers) for value in values]
 
