@@ -157,6 +157,13 @@ def printed(notebook):
     return "\n".join([*(o.get("text", "") for o in outputs), *map(str, data)])
 
 
+def complaints(notebook):
+    """What a reader need not see: warnings, stack traces, and whatever else goes to stderr."""
+    outputs = [o for cell in notebook.cells for o in cell.get("outputs", [])]
+    stray = [o.text for o in outputs if o.get("name") == "stderr"]
+    return stray + [o.ename for o in outputs if o.output_type == "error"]
+
+
 @pytest.fixture(scope="module")
 def executed(environment, tmp_path_factory):
     """Every chapter's executed edition, and the versions before and after; two side by side.
@@ -185,6 +192,7 @@ def test_a_chapter_runs_top_to_bottom(executed, name):
     code = [cell for cell in notebook.cells if cell.cell_type == "code"]
     assert all(cell.execution_count for cell in code if cell.source.strip())
     assert not RAW.findall(printed(notebook))
+    assert not complaints(notebook)
 
 
 def test_the_install_changes_nothing_but_what_is_too_old(executed):
