@@ -33,7 +33,7 @@ def show(trained: Trained) -> None:
     today = last_values(trained.runs, trained.column)
     recorded, source = recorded_values(trained.study, trained.column)
     recorded = recorded[recorded.condition.isin(today.condition)]
-    label = _label(trained.column)
+    label = f"{trained.label}, after training"
     drawn = draw(trained.study, today, recorded, label)
     with slide_style():
         slide = draw(trained.study, today, recorded, label)
@@ -106,12 +106,6 @@ def draw(study: Study, today: pd.DataFrame, recorded: pd.DataFrame, label: str) 
         fig.legend(loc="outside upper right", ncols=2)
         plt.close(fig)
     return fig
-
-
-def _label(column: str) -> str:
-    kind, _, behaviour = column.partition("/")
-    words = {"mass": f"probability of {behaviour}", "share": f"share of {behaviour}"}
-    return f"{words.get(kind, column)} after training"
 
 
 def _recipe(experiment: Experiment) -> str:

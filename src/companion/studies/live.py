@@ -53,7 +53,7 @@ def train_live(
     ):
         records = sweep(plan.values(), root, jobs, progress=False)
     runs = Runs(study, dict(zip(plan, records, strict=True)))
-    remember(Trained(study, column, runs))
+    remember(Trained(study, column, runs, curves.label))
     return runs, curves
 
 
@@ -99,7 +99,7 @@ def train_pretrained(
                 _train_from_one_start(own, Path(root), threads)
     records = {key: Record(Path(root) / e.id) for key, e in plan.items()}
     runs = Runs(study, records)
-    remember(Trained(study, column, runs))
+    remember(Trained(study, column, runs, curves.label))
     return runs, curves
 
 

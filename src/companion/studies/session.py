@@ -98,11 +98,13 @@ class Trained:
         study: that asked for them.
         column: of their ``metrics``, that the chapter draws.
         runs: themselves.
+        label: what the column is, as the chapter's curves say it.
     """
 
     study: Study
     column: str
     runs: Runs
+    label: str
 
 
 _chosen = Choice()
