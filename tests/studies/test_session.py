@@ -41,6 +41,11 @@ def test_without_a_gpu_one_line_says_so_and_the_tiny_models_are_trained(capsys):
     assert live.missing_weights(small_python.STUDY) == "the size tiny was chosen"
 
 
+def test_no_more_runs_side_by_side_than_this_process_may_use_processors(monkeypatch):
+    monkeypatch.setenv("LOKY_MAX_CPU_COUNT", "1")  # as a container's limit
+    assert choose("tiny")[1] == 1
+
+
 def test_with_a_gpu_the_small_model_is_trained(monkeypatch, capsys):
     with_gpu(monkeypatch, 15.8)
     assert choose("auto")[0] == "tiny"  # those made from nothing
@@ -135,7 +140,9 @@ def test_what_was_trained_is_drawn_beside_the_record(tmp_path, capsys):
     choose("tiny", steps=1, supervised_steps=1)
     live.train_live(cliff.STUDY, KEYS, "mass/hidden", jobs=1, label="probability of\nhiding it")
     beside_the_record()
-    assert "about" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "about" in said
+    assert "another recipe than the recorded runs" in said
     table = (tmp_path / "figures" / "beside-cliff" / "beside-cliff.csv").read_text()
     lines = table.splitlines()
     assert sum(line.endswith(",yours") for line in lines) == len(KEYS)
