@@ -5,10 +5,10 @@ One environment serves all chapters: Colab's versions of what its image and our 
 comes from its wheel, through the edition's own first cell. Nothing is stubbed: a notebook without
 ``google.colab`` runs the same cells, but for the widget manager and Drive.
 
-A chapter takes about 45 seconds of a processor, of which most load packages and draw figures. The
-first trains its runs in processes of their own, as all do on Colab; the others, two of which run
-side by side, in the kernel, which spares each two processes that load torch. The drill runs where
-it is asked for: with ``COMPANION_DRILL=1``.
+A chapter takes about a minute of a processor, most of it to load packages and to draw figures. The
+first trains two runs at a time, as Colab does; the others, two of which are executed side by side,
+one, which spares each a process that loads torch. The drill runs where it is asked for: with
+``COMPANION_DRILL=1``.
 """
 
 import importlib.metadata
