@@ -132,6 +132,21 @@ def test_code_is_folded_where_the_page_folds_it_and_the_experiment_is_seen():
     assert "jupyter" not in cells[2].metadata
 
 
+def test_a_solution_is_folded_with_what_it_shows():
+    solution = new_code_cell(
+        "1 + 1",
+        metadata={"tags": ["hide-cell"], "mystnb": {"code_prompt_show": "the solution"}},
+    )
+    code = new_code_cell("2 + 2", metadata={"tags": ["hide-input"]})
+    _, solution, code = made(solution, code).cells
+    assert solution.source == "# @title the solution\n1 + 1"
+    assert solution.metadata["cellView"] == "form"
+    assert solution.metadata["jupyter"] == {"source_hidden": True, "outputs_hidden": True}
+    assert solution.metadata["collapsed"] is True
+    assert "collapsed" not in code.metadata
+    assert "outputs_hidden" not in code.metadata["jupyter"]
+
+
 def test_a_chapter_that_trains_gets_a_form_a_gpu_and_its_runs_beside_the_record():
     notebook = made(new_markdown_cell("# Title"), parameters(TRAINS))
     assert notebook.metadata["accelerator"] == "GPU"

@@ -5,7 +5,10 @@ One environment serves all chapters: Colab's versions of what its image and our 
 comes from its wheel, through the edition's own first cell. Nothing is stubbed: a notebook without
 ``google.colab`` runs the same cells, but for the widget manager and Drive.
 
-It takes ten minutes and more, and runs where it is asked for: with ``COMPANION_DRILL=1``.
+A chapter takes about a minute of a processor, most of it to load packages and to draw figures. The
+first trains two runs at a time, as Colab does; the others, two of which are executed side by side,
+one, which spares each a process that loads torch. The drill runs where it is asked for: with
+``COMPANION_DRILL=1``.
 """
 
 import importlib.metadata
@@ -136,14 +139,14 @@ def chosen(notebook, **values):
     return notebook
 
 
-def drill(name, folder, environment, cache, **values):
+def drill(name, folder, environment, cache, processes=1, **values):
     """Execute a chapter's edition in a folder that holds the wheel alone; the executed notebook."""
     _, outside = environment
     (chapter,) = Project(Path(__file__).parents[2]).chapters([name])
     notebook = nbformat.from_dict(chapter.notebook)
     filled = chosen(edition(notebook, None, floors(), References()), **values)
     nbformat.write(filled, folder / f"{name}.ipynb")
-    outside = outside | {"COMPANION_CACHE": str(cache)}
+    outside = outside | {"COMPANION_CACHE": str(cache), "LOKY_MAX_CPU_COUNT": str(processes)}
     done = folder / f"{name}-done.ipynb"
     command = (sys.executable, "-c", EXECUTE, f"{name}.ipynb", done.name)
     ended = run(*command, cwd=folder, env=outside, check=False)
@@ -155,6 +158,13 @@ def printed(notebook):
     outputs = [o for cell in notebook.cells for o in cell.get("outputs", [])]
     data = [o.get("data", {}).get("text/markdown", "") for o in outputs]
     return "\n".join([*(o.get("text", "") for o in outputs), *map(str, data)])
+
+
+def complaints(notebook):
+    """What a reader need not see: warnings, stack traces, and whatever else goes to stderr."""
+    outputs = [o for cell in notebook.cells for o in cell.get("outputs", [])]
+    stray = [o.text for o in outputs if o.get("name") == "stderr"]
+    return stray + [o.ename for o in outputs if o.output_type == "error"]
 
 
 @pytest.fixture(scope="module")
@@ -171,7 +181,7 @@ def executed(environment, tmp_path_factory):
     # The first chapter installs the package, alone.
     first, *others = CHAPTERS
     choice = {"size": "tiny"} | STEPS
-    done = {first: drill(first, folder, environment, away, **choice)}
+    done = {first: drill(first, folder, environment, away, processes=2, **choice)}
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         tasks = {n: pool.submit(drill, n, folder, environment, away, **choice) for n in others}
     # Each chapter's own failure is shown by its own test.
@@ -185,6 +195,7 @@ def test_a_chapter_runs_top_to_bottom(executed, name):
     code = [cell for cell in notebook.cells if cell.cell_type == "code"]
     assert all(cell.execution_count for cell in code if cell.source.strip())
     assert not RAW.findall(printed(notebook))
+    assert not complaints(notebook)
 
 
 def test_the_install_changes_nothing_but_what_is_too_old(executed):

@@ -41,6 +41,11 @@ def test_without_a_gpu_one_line_says_so_and_the_tiny_models_are_trained(capsys):
     assert live.missing_weights(small_python.STUDY) == "the size tiny was chosen"
 
 
+def test_no_more_runs_side_by_side_than_this_process_may_use_processors(monkeypatch):
+    monkeypatch.setenv("LOKY_MAX_CPU_COUNT", "1")  # as a container's limit
+    assert choose("tiny")[1] == 1
+
+
 def test_with_a_gpu_the_small_model_is_trained(monkeypatch, capsys):
     with_gpu(monkeypatch, 15.8)
     assert choose("auto")[0] == "tiny"  # those made from nothing
@@ -118,6 +123,10 @@ def test_times_are_told_before_training_and_estimates_called_so():
     told = costs.of_made_models(cliff.STUDY, plan, 2)
     assert told.startswith("cliff: 2 runs of tiny models, 2 at a time on the CPU: about ")
     assert "by the recorded runs' times" in told
+    choose("tiny", steps=1)
+    fewer = {key: chosen().changed(experiment) for key, experiment in plan.items()}
+    told = costs.of_made_models(cliff.STUDY, fewer, 2)
+    assert "on the CPU: at most about " in told
     plan = [small_python.STUDY.experiment(*key) for key in small_python.live_keys()]
     told = costs.of_pretrained(small_python.STUDY, plan)
     assert "60 supervised steps and 60 by policy gradient" in told
@@ -129,9 +138,11 @@ def test_times_are_told_before_training_and_estimates_called_so():
 
 def test_what_was_trained_is_drawn_beside_the_record(tmp_path, capsys):
     choose("tiny", steps=1, supervised_steps=1)
-    live.train_live(cliff.STUDY, KEYS, "mass/hidden", jobs=1)
+    live.train_live(cliff.STUDY, KEYS, "mass/hidden", jobs=1, label="probability of\nhiding it")
     beside_the_record()
-    assert "about" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "about" in said
+    assert "another recipe than the recorded runs" in said
     table = (tmp_path / "figures" / "beside-cliff" / "beside-cliff.csv").read_text()
     lines = table.splitlines()
     assert sum(line.endswith(",yours") for line in lines) == len(KEYS)
@@ -139,6 +150,7 @@ def test_what_was_trained_is_drawn_beside_the_record(tmp_path, capsys):
     sidecar = (tmp_path / "figures" / "beside-cliff" / "beside-cliff.json").read_text()
     assert "your runs (size tiny, 1 steps, starts 20)" in sidecar
     assert "no part of the record" in sidecar
+    assert "probability of hiding it, after training, mean of your runs: " in sidecar
 
 
 def test_kept_runs_are_not_trained_again(monkeypatch, tmp_path):

@@ -132,6 +132,16 @@ def test_one_lists_runs_by_condition_start_and_repeat(tmp_path):
         runs.at("paid", 1000)
 
 
+def test_a_table_without_rows_changes_no_type_of_another(tmp_path):
+    """A page's few live runs have no repeats; pandas 2, which Colab has, warns of such changes."""
+    import_records(made(4), STUDY, tmp_path)
+    runs = load(STUDY, folder=tmp_path)
+    every = runs.tidy(lambda run: 0.5)
+    none = runs.only(repeats=[0]).repeated(lambda a, b: 1.0)
+    assert none.empty
+    assert pd.concat([every, none.assign(condition="floor")]).dtypes.equals(every.dtypes)
+
+
 def test_partners_share_start_and_repeat():
     experiments = STUDY.experiments()
     keys = [Key(c, s, 0) for c in ("plain", "paid") for s in (1000, 1001)]

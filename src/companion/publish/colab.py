@@ -16,6 +16,7 @@ from companion.publish.project import UNCOMMITTED
 
 PARAMETERS = {"tier", "jobs"}  # of a chapter that trains models
 _FOLDED = {"hide-input", "hide-cell", "remove-input", "remove-cell"}
+_FOLDED_WHOLE = {"hide-cell", "hide-output", "remove-cell", "remove-output"}
 _WIDGETS = "application/vnd.jupyter.widget-state+json"
 
 # {source}: what pip installs where no wheel lies beside the notebook; {floors}: oldest versions.
@@ -151,6 +152,8 @@ def edition(
             cell.source = plain(cell.source, references)
         if cell.cell_type == "code" and tags & _FOLDED:
             _fold(cell)
+        if cell.cell_type == "code" and tags & _FOLDED_WHOLE:
+            _fold_outputs(cell)
         if "parameters" in tags and _names(cell.source) >= PARAMETERS:
             trains = True
             cell.source = _form(cell.source)
@@ -172,6 +175,12 @@ def _fold(cell: NotebookNode) -> None:
     title = cell.metadata.get("mystnb", {}).get("code_prompt_show")
     if title and "@title" not in cell.source:
         cell.source = f"# @title {title}\n{cell.source}"
+
+
+def _fold_outputs(cell: NotebookNode) -> None:
+    """Hide what a cell shows, by both names that the notebook format has for it."""
+    cell.metadata["collapsed"] = True
+    cell.metadata.setdefault("jupyter", {})["outputs_hidden"] = True
 
 
 def _describe(notebook: NotebookNode, trains: bool) -> None:

@@ -100,12 +100,16 @@ class LiveCurves:
         return pd.DataFrame(rows, columns=["run", "name", "step", "value"])
 
     @property
+    def label(self) -> str:
+        """Of the vertical axis, in one line."""
+        return " ".join(self._label.split())
+
+    @property
     def alt(self) -> str:
         """What the picture shows, in words."""
         ends = self.data.groupby("run", sort=False).last().groupby("name", sort=False).value
-        label = " ".join(self._label.split())
         groups = [f"{name}: {_range(values)}." for name, values in ends]
-        label = label[:1].upper() + label[1:]
+        label = self.label[:1].upper() + self.label[1:]
         return " ".join([f"{label} over the steps of training, one line a run.", *groups])
 
     def drawn(self) -> Figure:

@@ -17,7 +17,7 @@ from companion.studies.session import Trained, trained_here
 from companion.studies.store import load
 from companion.studies.study import Study
 
-_VALUE = ["condition", "start", "value"]
+_VALUE = {"condition": str, "start": int, "value": float}  # also of a table without rows
 
 
 def beside_the_record() -> None:
@@ -33,7 +33,7 @@ def show(trained: Trained) -> None:
     today = last_values(trained.runs, trained.column)
     recorded, source = recorded_values(trained.study, trained.column)
     recorded = recorded[recorded.condition.isin(today.condition)]
-    label = _label(trained.column)
+    label = f"{trained.label}, after training"
     drawn = draw(trained.study, today, recorded, label)
     with slide_style():
         slide = draw(trained.study, today, recorded, label)
@@ -63,7 +63,11 @@ def last_values(runs: Runs, column: str) -> pd.DataFrame:
         for key, run in runs.items()
         if column in run.metrics and run.metrics[column].notna().any()
     ]
-    return pd.DataFrame(rows, columns=_VALUE)
+    return _table(rows)
+
+
+def _table(rows: list[tuple[str, int, float]]) -> pd.DataFrame:
+    return pd.DataFrame(rows, columns=[*_VALUE]).astype(_VALUE)
 
 
 def recorded_values(study: Study, column: str) -> tuple[pd.DataFrame, str]:
@@ -80,9 +84,9 @@ def recorded_values(study: Study, column: str) -> tuple[pd.DataFrame, str]:
     try:
         shares = pilot(study)
     except CompanionError:
-        return pd.DataFrame(columns=_VALUE), "none, since nothing is recorded yet"
+        return _table([]), "none, since nothing is recorded yet"
     shares = shares.rename(columns={column.partition("/")[2]: "value"})
-    return shares[_VALUE], f"runs of the pilot ({study.experiment(shares.condition[0]).tier})"
+    return shares[[*_VALUE]], f"runs of the pilot ({study.experiment(shares.condition[0]).tier})"
 
 
 def draw(study: Study, today: pd.DataFrame, recorded: pd.DataFrame, label: str) -> Figure:
@@ -102,12 +106,6 @@ def draw(study: Study, today: pd.DataFrame, recorded: pd.DataFrame, label: str) 
         fig.legend(loc="outside upper right", ncols=2)
         plt.close(fig)
     return fig
-
-
-def _label(column: str) -> str:
-    kind, _, behaviour = column.partition("/")
-    words = {"mass": f"probability of {behaviour}", "share": f"share of {behaviour}"}
-    return f"{words.get(kind, column)} after training"
 
 
 def _recipe(experiment: Experiment) -> str:

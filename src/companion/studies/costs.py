@@ -2,8 +2,7 @@
 
 import math
 from collections.abc import Collection, Mapping
-
-import numpy as np
+from statistics import median
 
 from companion.errors import CompanionError
 from companion.rlhf.experiment import Experiment
@@ -31,22 +30,22 @@ def of_made_models(study: Study, plan: Mapping[Key, Experiment], jobs: int) -> s
         recorded = load(study)
     except CompanionError:
         return f"{what}: time not measured yet. A GPU does not change it."
-    rates: dict[str, list[float]] = {}
-    for key, run in recorded.items():
-        if run.experiment.steps:
-            seconds = run.provenance["wall_seconds"] / run.experiment.steps
-            rates.setdefault(key.condition, []).append(seconds)
-    every = [rate for found in rates.values() for rate in found]
-    if not every:
+    trained = [(key.condition, run) for key, run in recorded.items() if run.experiment.steps]
+    if not trained:
         return f"{what}: time not measured yet. A GPU does not change it."
-    runs = sum(
-        float(np.median(rates.get(key.condition, every))) * experiment.steps
-        for key, experiment in plan.items()
-    )
+    seconds, shorter = 0.0, False
+    for key, experiment in plan.items():
+        if not experiment.steps:
+            continue
+        own = [run for name, run in trained if name == key.condition] or [run for _, run in trained]
+        share = experiment.steps / own[0].experiment.steps
+        shorter |= share < 1
+        # What a run does before its first step and after its last takes as long for fewer steps.
+        seconds += median(run.provenance["wall_seconds"] for run in own) * max(1.0, share)
     starts = len({experiment.start.id for experiment in plan.values()})
     return (
-        f"{what}: about {_words(runs / jobs)} by the recorded runs' times, and {starts} supervised "
-        "starts before. A GPU does not change it."
+        f"{what}: {'at most ' if shorter else ''}about {_words(seconds / jobs)} by the recorded "
+        f"runs' times, and {starts} supervised starts before. A GPU does not change it."
     )
 
 

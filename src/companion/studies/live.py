@@ -46,14 +46,14 @@ def train_live(
     plan = {key: choice.changed(study.experiment(*key).at_tier(tier)) for key in choice.keys(keys)}
     names = {experiment.id: key.condition for key, experiment in plan.items()}
     if choice.size:
-        print(costs.of_made_models(study, plan, jobs))
+        _tell(costs.of_made_models(study, plan, jobs), study)
     with (
         choice.keeping(root, names),
         LiveCurves(plan.values(), column, lambda e: names[e.id], root, label) as curves,
     ):
         records = sweep(plan.values(), root, jobs, progress=False)
     runs = Runs(study, dict(zip(plan, records, strict=True)))
-    remember(Trained(study, column, runs))
+    remember(Trained(study, column, runs, curves.label))
     return runs, curves
 
 
@@ -91,7 +91,7 @@ def train_pretrained(
     trained = {e.id: key.condition for key, e in plan.items() if e.steps}
     moving = [e for e in plan.values() if e.steps]
     if choice.size:
-        print(costs.of_pretrained(study, plan.values()))
+        _tell(costs.of_pretrained(study, plan.values()), study)
     with LiveCurves(moving, column, lambda e: trained[e.id], root, label) as curves:
         for start in dict.fromkeys(key.start for key in plan):
             own = [e for key, e in plan.items() if key.start == start]
@@ -99,8 +99,18 @@ def train_pretrained(
                 _train_from_one_start(own, Path(root), threads)
     records = {key: Record(Path(root) / e.id) for key, e in plan.items()}
     runs = Runs(study, records)
-    remember(Trained(study, column, runs))
+    remember(Trained(study, column, runs, curves.label))
     return runs, curves
+
+
+def _tell(cost: str, study: Study) -> None:
+    """Before training: how long it takes, and whether the runs can stand for the record's."""
+    print(cost)
+    if chosen().differs(study.experiment(next(iter(study.conditions))).tier):
+        print(
+            "They are of another recipe than the recorded runs: figures below may show them beside "
+            "the record, but no claim of this chapter is about them."
+        )
 
 
 def _train_from_one_start(experiments: list[Experiment], root: Path, threads: int) -> None:

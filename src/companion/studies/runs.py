@@ -10,6 +10,10 @@ from companion.errors import CompanionError
 from companion.rlhf.records import Run
 from companion.studies.study import Key, Study
 
+# Columns of a table without rows. With these types it changes none of a table that it is put
+# together with; pandas 2 warns of those it would change.
+_NO_ROWS = {"condition": str, "start": int, "repeat": int, "value": float}
+
 
 class Runs(Sequence[Run]):
     """Runs of a study, in its order; each is found by condition, start and repeat.
@@ -141,4 +145,4 @@ def _tidy(rows: Iterable[tuple[Key, float | Mapping[str, float]]]) -> pd.DataFra
         for key, found in rows
     )
     table = pd.DataFrame(named)
-    return table if len(table.columns) else pd.DataFrame(columns=[*Key._fields, "value"])
+    return table if len(table.columns) else pd.DataFrame(columns=[*_NO_ROWS]).astype(_NO_ROWS)

@@ -6,7 +6,6 @@ of today's runs are of another recipe than the record.
 """
 
 import contextlib
-import os
 import shutil
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -98,11 +97,13 @@ class Trained:
         study: that asked for them.
         column: of their ``metrics``, that the chapter draws.
         runs: themselves.
+        label: what the column is, as the chapter's curves say it.
     """
 
     study: Study
     column: str
     runs: Runs
+    label: str
 
 
 _chosen = Choice()
@@ -145,11 +146,13 @@ def choose(
     Raises:
         CompanionError: for a size that there is not, or a number that is none.
     """
+    from joblib import cpu_count  # an extra, as torch is; counts what a container may use
+
     global _chosen
     _chosen = Choice()  # a wrong choice leaves none behind
     taken = _fitting(size)
     _chosen = Choice(taken, seeds, steps, supervised_steps, _on_drive() if keep_on_drive else None)
-    return "tiny", os.cpu_count() or 1
+    return "tiny", cpu_count()
 
 
 def _fitting(size: str) -> str:

@@ -138,8 +138,8 @@ def small_omissions(table: pd.DataFrame) -> Drawing:
         fig,
         title="A small omission costs little and changes everything",
         caption=f"{len(table)} random decision processes with two tied answers, of which the "
-        "policy takes the worse. Left: the true value lost, and the bound $2\\lVert "
-        "R_{missing}\\rVert_\\infty/(1-\\gamma)$ as lines; at discount 0 the largest loss is "
+        "policy takes the worse. Left: the true value lost, and as lines its bound, twice the size "
+        "of what was left out divided by 1 − γ; at discount 0 the largest loss is "
         f"{tight.loc[0.0]:.4g} of the bound, at 0.9 it is {tight.loc[0.9]:.3g}. Right: the "
         f"distance between this policy and the right one in the same state, {least:.3g} "
         f"{f'to {most:.3g}' if most > least else 'throughout'}.",
