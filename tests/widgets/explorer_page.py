@@ -8,7 +8,7 @@ _KIND = "application/vnd.jupyter.widget-"
 
 
 def write_page(folder, *explorers):
-    """``index.html`` in ``folder`` with the explorers one below the other, and a place to jump to."""
+    """``index.html`` in ``folder``: the explorers one below the other, and a place to jump to."""
     states = {}
     for number, explorer in enumerate(explorers):
         states[f"model-{number}"] = {"state": explorer.get_state()}

@@ -68,7 +68,7 @@ def exact(estimator, settings):
 
 
 def test_rest_points_agree(rests):
-    cases = list(drawn(np.random.default_rng(0), 40))
+    cases = list(drawn(np.random.default_rng(0), 20))
     compared = 0
     for (estimator, settings), found in zip(cases, rests(cases), strict=True):
         try:
@@ -114,6 +114,17 @@ def test_undivided_the_promise_is_kept_and_divided_the_gain_grows_without_bound(
     for key in ("group", "each", "decoupled"):
         assert np.all(np.diff(gains[key]) > 0)
         assert gains[key][-1] > 100
+
+
+def test_failing_prompts_protect_where_the_batch_is_divided_by(rests):
+    settings = {"bonus": 0.001, "beta": 0.2, "share": 1 / 3}
+    gains = {
+        (key, hopeless): rests([(key, settings | {"hopeless": hopeless})])[0]["gain"]
+        for key in ("batch", "group")
+        for hopeless in (0, 0.5)
+    }
+    assert min(gains["batch", 0], gains["group", 0], gains["group", 0.5]) > 100
+    assert gains["batch", 0.5] < 5
 
 
 def test_without_a_bonus_nothing_moves(rests):

@@ -117,12 +117,13 @@ function drawMoves(svg, estimator, settings, found) {
 const SUPERSCRIPTS = "⁰¹²³⁴⁵⁶⁷⁸⁹";
 
 function told(x) {
-  if (x === 0 || x >= 1e-4) return short(x);
+  if (x === 0 || x >= 1e-3) return short(x);
   const [digits, power] = x.toExponential(1).split("e-");
   return `${Number(digits)} × 10⁻${[...power].map((digit) => SUPERSCRIPTS[digit]).join("")}`;
 }
 
-const percent = (p) => `${Number((100 * p).toPrecision(3))} %`;
+const percent = (p) =>
+  p > 0.999 && p < 1 ? "over 99.9 %" : `${Number((100 * p).toPrecision(3))} %`;
 
 function headline({ gain }) {
   if (Number.isNaN(gain)) return "Without a bonus nothing moves";
