@@ -123,11 +123,12 @@ function told(x) {
 }
 
 const percent = (p) =>
-  p > 0.999 && p < 1 ? "over 99.9 %" : `${Number((100 * p).toPrecision(3))} %`;
+  p > 0.999 && p < 1 ? "over 99.9\u00a0%" : `${Number((100 * p).toPrecision(3))}\u00a0%`;
 
 function headline({ gain }) {
   if (Number.isNaN(gain)) return "Without a bonus nothing moves";
-  return gain > 1 ? `${short(gain)} times as far as promised` : "The promise is kept";
+  if (gain <= 1) return "The promise is kept";
+  return `${Number(gain.toPrecision(2)).toLocaleString("en")} times as far as promised`;
 }
 
 function words(label, settings, found) {

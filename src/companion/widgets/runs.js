@@ -3,7 +3,7 @@ const REST = "rest"; // what the record's behaviours leave of the probability
 const PLOT = [44, 218, 300, 180]; // left, bottom, width, height of a plot in its picture
 const ROW = 38;
 
-const percent = (thousandths) => `${thousandths / 10} %`;
+const percent = (thousandths) => `${thousandths / 10}\u00a0%`;
 
 // Share of each behaviour, and of the rest, in a run at its step of that index.
 function shares(record, condition, start, index) {
