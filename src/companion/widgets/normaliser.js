@@ -56,7 +56,7 @@ function rest(estimator, settings) {
   const temperature = (x) =>
     bonus === 0 ? NaN : (beta * bonus) / lead(estimator, x, settings);
   return {
-    share: share + moved,
+    share: Math.min(share + moved, 1), // rounding may add a trifle
     moved,
     promised,
     gain: moved / promised,
