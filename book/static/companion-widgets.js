@@ -51,6 +51,42 @@
     }
   };
 
+  // What an explorer shows stands in the address of the page, under the explorer's name, so that a
+  // copied address shows the same. A state that may not be there is none; anchors stay as they are.
+  const WAIT = 300; // ms without a change: browsers refuse an address that is written too often
+  const kinds = new Map(); // name of a kind -> how many of it the page has so far
+
+  const keep = (model, { name, readers }) => {
+    const count = (kinds.get(name) ?? 0) + 1;
+    kinds.set(name, count);
+    const address = (trait) => `${name}${count > 1 ? `-${count}` : ""}.${trait}`;
+    const traits = Object.keys(readers);
+    const own = traits.map((trait) => model.get(trait));
+
+    const asked = new URLSearchParams(location.search);
+    const named = traits.filter((trait) => asked.has(address(trait)));
+    const values = named.map((trait) => readers[trait](asked.get(address(trait))));
+    if (!values.includes(undefined)) {
+      model.set(Object.fromEntries(named.map((trait, i) => [trait, values[i]])));
+    }
+
+    const write = () => {
+      const query = new URLSearchParams(location.search);
+      const moved = traits.some((trait, i) => model.get(trait) !== own[i]);
+      for (const trait of traits) {
+        if (moved) query.set(address(trait), model.get(trait));
+        else query.delete(address(trait));
+      }
+      const search = query.size ? `?${query}` : "";
+      history.replaceState(history.state, "", location.pathname + search + location.hash);
+    };
+    let timer;
+    model.on("change", () => {
+      clearTimeout(timer);
+      timer = setTimeout(write, WAIT);
+    });
+  };
+
   const mount = async (view, models) => {
     const model = models.get(JSON.parse(view.textContent).model_id);
     if (!model?.get("_esm")) return; // only anywidgets live on pages
@@ -63,6 +99,7 @@
       document.head.append(style);
     }
     const widget = await load(model.get("_esm"));
+    if (widget.address) keep(model, widget.address(model));
     await widget.initialize?.({ model });
     await widget.render({ model, el: place });
   };
@@ -73,7 +110,10 @@
     const { state } = JSON.parse(script.textContent);
     for (const [id, saved] of Object.entries(state)) models.set(id, new Model(saved.state, manager));
   }
-  for (const view of document.querySelectorAll(VIEW)) {
-    mount(view, models).catch((error) => console.error("widget:", error));
-  }
+  (async () => {
+    // One after the other: explorers of one kind are numbered as they stand on the page.
+    for (const view of document.querySelectorAll(VIEW)) {
+      await mount(view, models).catch((error) => console.error("widget:", error));
+    }
+  })();
 })();

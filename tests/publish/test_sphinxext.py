@@ -117,6 +117,13 @@ def test_widget_lives_on_the_page(open_site, built):
     record.assert_clean()
 
 
+def test_what_stands_in_for_a_widget_of_a_chapter_is_seen_without_scripts_alone(open_site, built):
+    for scripts in (True, False):
+        page, _ = open_site(built.html, "chapters/01_tiny.html", java_script_enabled=scripts)
+        assert page.get_by_text("six", exact=True).count() == (not scripts)
+        assert page.locator(".companion-widget").count() == scripts
+
+
 def test_front_page_knows_the_chapters(built):
     front = (built.html / "front.html").read_text()
     (cards,) = re.findall(r'<ul class="chapter-cards.*?</ul>', front, re.DOTALL)

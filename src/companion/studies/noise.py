@@ -171,6 +171,7 @@ def spread(runs: Runs) -> pd.DataFrame:
 def _between_seeds(table: pd.DataFrame) -> pd.DataFrame:
     by = table.groupby(["condition", "start"], sort=False).value
     found = by.var(ddof=1).dropna().rename("variance").reset_index()
+    found = found[found.variance > 0]  # seeds that end alike, as after no step, have no logarithm
     return found.assign(repeat=0, value=np.log(found.variance))
 
 

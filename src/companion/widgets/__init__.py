@@ -2,6 +2,14 @@
 
 from companion.widgets.cliff import CliffExplorer
 from companion.widgets.geometry import GeometryExplorer
+from companion.widgets.normaliser import NormaliserExplorer
+from companion.widgets.runs import RunsExplorer
 from companion.widgets.scores import ScoresExplorer
 
-__all__ = ["CliffExplorer", "GeometryExplorer", "ScoresExplorer"]
+__all__ = [
+    "CliffExplorer",
+    "GeometryExplorer",
+    "NormaliserExplorer",
+    "RunsExplorer",
+    "ScoresExplorer",
+]

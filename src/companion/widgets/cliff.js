@@ -1,7 +1,6 @@
 // The policy over m tied answers when the first gets a bonus, with entropy weight β.
-// Sliders for bonus and temperature are logarithmic; their left end is exactly 0.
-const LOWEST = { bonus: -4, temperature: -3 }; // powers of ten next to 0
-const STEP = 0.05;
+const LOWEST = -4; // power of ten of the bonus next to 0
+const SCALES = { bonus: decades(LOWEST, 0), temperature: decades(-3, 0) };
 const PANEL = [44, 218, 300, 180]; // left, bottom, width, height of a plot in its picture
 
 function boosted(m, bonus, beta) {
@@ -12,14 +11,6 @@ function boosted(m, bonus, beta) {
 
 function distance(m, bonus, beta) {
   return boosted(m, bonus, beta) - 1 / m;
-}
-
-function fromSlider(name, position) {
-  return position <= LOWEST[name] - STEP / 2 ? 0 : 10 ** position;
-}
-
-function toSlider(name, value) {
-  return value === 0 ? LOWEST[name] - STEP : Math.log10(value);
 }
 
 function drawPolicy(svg, m, p) {
@@ -45,7 +36,7 @@ function drawPolicy(svg, m, p) {
 
 function drawCliff(svg, m, bonus, beta) {
   const [left, bottom, width, height] = PANEL;
-  const x = (e) => left + ((Math.log10(e) - LOWEST.bonus) / -LOWEST.bonus) * width;
+  const x = (e) => left + ((Math.log10(e) - LOWEST) / -LOWEST) * width;
   const y = (d) => bottom - d * height;
   node(svg, "text", { x: left, y: 18, class: "title" }, "Distance moved (total variation)");
   for (const [d, mark] of [[0, "0"], [0.5, "½"], [1, "1"]]) {
@@ -61,11 +52,11 @@ function drawCliff(svg, m, bonus, beta) {
   node(svg, "line", { ...ceiling, class: "ceiling" });
   const path = [];
   for (let k = 0; k <= 120; k++) {
-    const e = 10 ** (LOWEST.bonus * (1 - k / 120));
+    const e = 10 ** (LOWEST * (1 - k / 120));
     path.push(`${x(e).toFixed(1)},${y(distance(m, e, beta)).toFixed(1)}`);
   }
   node(svg, "polyline", { points: path.join(" "), class: "curve" });
-  const e = Math.max(bonus, 10 ** LOWEST.bonus);
+  const e = Math.max(bonus, 10 ** LOWEST);
   node(svg, "circle", { cx: x(e), cy: y(distance(m, bonus, beta)), r: 7, class: "here" });
 }
 
@@ -73,10 +64,9 @@ function render({ model, el }) {
   const id = `cliff-${Math.random().toString(36).slice(2)}`;
   const root = document.createElement("div");
   root.className = "explorer";
-  const scale = (name) => ({ min: LOWEST[name] - STEP, max: 0, step: STEP });
   const answers = slider(root, `${id}-m`, "Tied answers m", { min: 2, max: 10, step: 1 });
-  const bonus = slider(root, `${id}-e`, "Bonus ε for the first", scale("bonus"));
-  const temperature = slider(root, `${id}-b`, "Temperature β", scale("temperature"));
+  const bonus = slider(root, `${id}-e`, "Bonus ε for the first", SCALES.bonus.attributes);
+  const temperature = slider(root, `${id}-b`, "Temperature β", SCALES.temperature.attributes);
   const pictures = document.createElement("figure");
   const [policy, cliff] = [0, 1].map(() =>
     node(pictures, "svg", { viewBox: "0 0 370 270", role: "img" }));
@@ -89,8 +79,8 @@ function render({ model, el }) {
   function draw() {
     const [m, e, b] = ["answers", "bonus", "temperature"].map((name) => model.get(name));
     answers.input.value = m;
-    bonus.input.value = toSlider("bonus", e);
-    temperature.input.value = toSlider("temperature", b);
+    bonus.input.value = SCALES.bonus.position(e);
+    temperature.input.value = SCALES.temperature.position(b);
     answers.value.textContent = m;
     bonus.value.textContent = short(e);
     temperature.value.textContent = short(b);
@@ -120,10 +110,17 @@ function render({ model, el }) {
     model.on(`change:${name}`, draw);
   }
   listen(answers.input, "answers", (value) => value);
-  listen(bonus.input, "bonus", (value) => fromSlider("bonus", value));
-  listen(temperature.input, "temperature", (value) => fromSlider("temperature", value));
+  listen(bonus.input, "bonus", SCALES.bonus.value);
+  listen(temperature.input, "temperature", SCALES.temperature.value);
   draw();
 }
 
+function address() {
+  return {
+    name: "cliff",
+    readers: { answers: whole(2, 10), bonus: between(0, 1), temperature: between(0, 1) },
+  };
+}
+
 export { distance };
-export default { render };
+export default { render, address };

@@ -1,4 +1,4 @@
-// What the explorers share: SVG nodes and labelled native sliders.
+// What the explorers share: SVG nodes, labelled native sliders and choices, logarithmic scales, addresses.
 const SVG = "http://www.w3.org/2000/svg";
 
 function short(x) {
@@ -25,5 +25,42 @@ function slider(parent, id, label, attributes) {
   row.append(caption, input, value);
   parent.append(row);
   return { input, value };
+}
+
+// Options are pairs of value and label.
+function chooser(parent, id, label, options) {
+  const row = document.createElement("div");
+  row.className = "choice";
+  const caption = document.createElement("label");
+  const input = document.createElement("select");
+  caption.textContent = label;
+  caption.htmlFor = input.id = id;
+  for (const [value, text] of options) input.append(new Option(text, value));
+  row.append(caption, input);
+  parent.append(row);
+  return { input };
+}
+
+// A slider's positions are powers of ten from 10 ** low to 10 ** high; one further left is exactly 0.
+// Values have three digits: so many tell all positions apart, and an address stays short.
+function decades(low, high, step = 0.05) {
+  const zero = low - step;
+  return {
+    attributes: { min: zero, max: high, step },
+    value: (position) => (position < low - step / 2 ? 0 : Number((10 ** position).toPrecision(3))),
+    position: (value) => (value === 0 ? zero : Math.log10(value)),
+  };
+}
+
+// Readers of what a page's address says: the value, or undefined for one that may not stand there.
+function between(low, high) {
+  return (text) => {
+    const value = text.trim() === "" ? NaN : Number(text);
+    return value >= low && value <= high ? value : undefined;
+  };
+}
+
+function whole(low, high) {
+  return (text) => [between(low, high)(text)].find(Number.isInteger);
 }
 

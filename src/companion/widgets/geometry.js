@@ -1,8 +1,7 @@
 // A reward is a direction in a plane, a policy a point of a polygon. See geometry.py for the two
 // problems. At temperature 0 tied actions share equally.
 const COLOURS = ["#4a90c2", "#d55e00", "#1f9e7a", "#b266b2"];
-const LOWEST_TEMPERATURE = -2; // power of ten next to 0
-const TEMPERATURE_STEP = 0.05;
+const TEMPERATURES = decades(-2, 0);
 const TIE = 1e-9;
 const CENTRE = [185, 160];
 const RING = 112;
@@ -178,9 +177,7 @@ function render({ model, el }) {
   root.className = "explorer geometry";
   const inputs = {
     angle: slider(root, `${id}-a`, "Direction of the reward", { min: 0, max: 360, step: 1 }),
-    temperature: slider(root, `${id}-t`, "Temperature", {
-      min: LOWEST_TEMPERATURE - TEMPERATURE_STEP, max: 0, step: TEMPERATURE_STEP,
-    }),
+    temperature: slider(root, `${id}-t`, "Temperature", TEMPERATURES.attributes),
   };
   if (problem === "states") {
     inputs.discount = slider(root, `${id}-g`, "Discount", { min: 0, max: 0.9, step: 0.05 });
@@ -203,8 +200,7 @@ function render({ model, el }) {
   function draw() {
     const [a, t, g] = ["angle", "temperature", "discount"].map((name) => model.get(name));
     show("angle", a, `${a}°`);
-    const lowest = LOWEST_TEMPERATURE - TEMPERATURE_STEP;
-    show("temperature", t === 0 ? lowest : Math.log10(t), short(t));
+    show("temperature", TEMPERATURES.position(t), short(t));
     if (inputs.discount) show("discount", g, short(g));
     const here = policy(problem, a, t, g);
     const step = moved(here, policy(problem, a + 1, t, g));
@@ -230,11 +226,16 @@ function render({ model, el }) {
     model.on(`change:${name}`, draw);
   }
   listen("angle", (value) => value);
-  listen("temperature", (position) =>
-    position <= LOWEST_TEMPERATURE - TEMPERATURE_STEP / 2 ? 0 : 10 ** position);
+  listen("temperature", TEMPERATURES.value);
   listen("discount", (value) => value);
   draw();
 }
 
+function address(model) {
+  const readers = { angle: whole(0, 360), temperature: between(0, 1) };
+  const states = model.get("problem") === "states";
+  return { name: "geometry", readers: states ? { ...readers, discount: between(0, 0.9) } : readers };
+}
+
 export { corners, point, policy, walls };
-export default { render };
+export default { render, address };

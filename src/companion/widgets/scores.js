@@ -410,5 +410,13 @@ function render({ model, el }) {
   draw();
 }
 
+// The settings alone: what is pasted stands in no address, which a server may be asked for.
+function address() {
+  const reader = (holds) => (text) =>
+    [between(0, Number.MAX_VALUE)(text)].find((x) => x !== undefined && holds(x));
+  const readers = Object.entries(SETTINGS).map(([name, [, holds]]) => [name, reader(holds)]);
+  return { name: "scores", readers: Object.fromEntries(readers) };
+}
+
 export { cells, collapseThreshold, read, scoreReport };
-export default { render };
+export default { render, address };
