@@ -29,8 +29,22 @@ def test_optima_keep_to_fact_6_and_trained_policies_all_but_do(recorded, moved):
     assert constants.gain(recorded).value.max() < 1.02
 
 
-def test_every_claim_holds(recorded):
-    assert [v.claim.id for v in judge("constants", recorded) if not v.holds] == []
+def test_every_claim_holds_but_on_the_smallest_network(recorded, moved):
+    lost = {v.claim.id for v in judge("constants", recorded) if not v.holds}
+    assert lost <= {"size-16-1", "size-16-3"}
+    ours, aim = (
+        moved[moved.condition == prefix + name_of(0.1, 3.0, "llama 16×1")].value.mean()
+        for prefix in ("", OPTIMUM)
+    )
+    assert aim < 0.5  # its start is not that of the demonstrations, and neither is its optimum
+    assert abs(ours - aim) < 0.05
+
+
+def test_trained_at_length_policies_arrive(recorded):
+    assert constants_trained.short_of_tolerance(recorded) == 0
+    assert (
+        constants.unrest(recorded).query("condition.str.contains('at length')").value.max() < 0.005
+    )
 
 
 def test_nine_forecasts_in_ten_are_met():
