@@ -160,16 +160,20 @@ def architectures(recorded: Runs) -> Drawing:
         axes[1].set(title="Sizes of Llama", xlabel="width × layers")
         axes[0].legend(loc="upper right", ncols=2)
         plt.close(fig)
-    names = [constants.name_of(0.1, r, policy) for r in COMPARED for policy in {**KINDS, **SIZES}]
+    words = {
+        f"{label} at {ratio:g}:": constants.name_of(0.1, ratio, policy)
+        for ratio in COMPARED
+        for policy, label in {**SIZES, **KINDS}.items()
+    }
+    names = list(words.values())
     return Drawing(
         fig,
-        title="Four architectures and four sizes at the same ratios",
+        title="Networks that have learned the task move by the same amount",
         caption="KL weight β = 0.1, a bonus of one and of three times that for hidden tampering. "
         "Distance to the run of the same start without a bonus; dots are starts, with mean and "
         "Student t interval (95 %). Lines: what was forecast, the same for all. "
         f"{_still(moving, names)}",
-        alt="Dots of four architectures and of four sizes at two ratios. "
-        + _means(moved, {n: n for n in names}),
+        alt="Dots of four architectures and of four sizes at two ratios. " + _means(moved, words),
         data=_shown({"moved": (moved[moved.condition.isin(names)],)}, moving),
     )
 
