@@ -13,6 +13,7 @@ import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from tiny_book import CHAPTER, command, edit
+from uncounted import uncounted
 
 from companion import cli
 from companion.publish import build as build_module
@@ -176,7 +177,11 @@ def test_no_room_left_anywhere(project, room):
         f"resource.setrlimit(resource.RLIMIT_FSIZE, ({room}, {room})); main(['build'])"
     )
     done = subprocess.run(
-        [sys.executable, "-c", limited], cwd=project.root, capture_output=True, text=True
+        [sys.executable, "-c", limited],
+        cwd=project.root,
+        env=uncounted(),
+        capture_output=True,
+        text=True,
     )
     assert done.returncode == 2
     assert done.stderr.splitlines()[-1].startswith("error: ")

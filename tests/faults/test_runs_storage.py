@@ -10,6 +10,7 @@ import threading
 
 import pytest
 from small_runs import small
+from uncounted import uncounted
 
 from companion.rlhf import provenance, run, sweep
 from companion.rlhf.experiment import RewardModel
@@ -301,11 +302,9 @@ def test_the_lock_of_another_user_is_one_line(tmp_path):
     for folder in tmp_path.parents:
         if str(folder).startswith("/tmp/"):
             folder.chmod(0o755)
-    # That user may not write down which lines were reached, and would say so.
-    counted = [name for name in os.environ if name.startswith("COVERAGE_")]
     done = subprocess.run(
         [sys.executable, "-c", script, experiment.model_dump_json(), str(tmp_path)],
-        env={name: os.environ[name] for name in os.environ if name not in counted},
+        env=uncounted(),
         capture_output=True,
         text=True,
         check=False,
