@@ -87,9 +87,8 @@ def tests(session: nox.Session) -> None:
     """Bring the book up to date, then run the tests: ``nox -s tests [-- pytest options]``.
 
     Two files of tests run side by side; more would need the memory of as many language models.
-    Which lines of the package they reach is printed at the end, those that run in processes of
-    their own (notebooks, commands) among them; but not the sandbox's children, and not the build
-    before, which executes only what changed.
+    Which lines of the package they reach is printed at the end; what runs in a process of its own
+    (notebooks, commands, the sandbox's children) is not counted.
     """
     python = environment(session)
     session.run(python, "-m", "companion.cli", "build", external=True)

@@ -10,7 +10,6 @@ import threading
 
 import pytest
 from small_runs import small
-from uncounted import uncounted
 
 from companion.rlhf import provenance, run, sweep
 from companion.rlhf.experiment import RewardModel
@@ -304,7 +303,6 @@ def test_the_lock_of_another_user_is_one_line(tmp_path):
             folder.chmod(0o755)
     done = subprocess.run(
         [sys.executable, "-c", script, experiment.model_dump_json(), str(tmp_path)],
-        env=uncounted(),
         capture_output=True,
         text=True,
         check=False,

@@ -24,7 +24,6 @@ _KEPT = [
     *("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy"),
     *("SYSTEMROOT", "SYSTEMDRIVE", "WINDIR", "COMSPEC", "PATHEXT"),  # Windows
     *("APPDATA", "LOCALAPPDATA", "PROGRAMDATA", "USERPROFILE"),
-    "COVERAGE_PROCESS_CONFIG",  # tests count the lines that a build reaches
 ]
 _STEADY = {
     "LC_ALL": "C.UTF-8",
