@@ -9,9 +9,8 @@ from typing import Any, ClassVar, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from companion.errors import CompanionError
-from companion.rlhf.recurrent import RECURRENT
 from companion.rlhf.tasks import get_task
-from companion.rlhf.tiers import TIERS, Scale
+from companion.rlhf.tiers import RECURRENT, TIERS, Scale
 
 
 def content_id(fields: dict[str, Any]) -> str:

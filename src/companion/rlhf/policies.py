@@ -19,7 +19,7 @@ from transformers import (
 )
 
 from companion.errors import CompanionError
-from companion.rlhf.recurrent import RECURRENT
+from companion.rlhf.tiers import RECURRENT
 from companion.rlhf.weights import origin, weights_folder
 
 _HEAD_SIZE = 16

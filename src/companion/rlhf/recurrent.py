@@ -11,7 +11,6 @@ from companion.rlhf.compat import LayerStates
 if TYPE_CHECKING:
     from companion.rlhf.scoring import PrefixTree
 
-RECURRENT = ("rwkv",)  # by the name that transformers gives a family
 _LEAST = 2  # tokens of a row: transformers' RWKV reads single tokens of several rows wrongly
 
 

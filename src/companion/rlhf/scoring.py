@@ -15,7 +15,8 @@ from tqdm.auto import tqdm
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from companion.rlhf.hardware import autocast
-from companion.rlhf.recurrent import RECURRENT, Branches
+from companion.rlhf.recurrent import Branches
+from companion.rlhf.tiers import RECURRENT
 from companion.rlhf.tokens import encode, prompt_tokens
 
 T = TypeVar("T")

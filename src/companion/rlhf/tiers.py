@@ -10,6 +10,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+RECURRENT = ("rwkv",)  # architectures, by the name that transformers gives a family
 SMOLLM2 = "HuggingFaceTB/SmolLM2-135M-Instruct"  # Apache-2.0
 
 
