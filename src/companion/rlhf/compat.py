@@ -7,10 +7,10 @@ import contextlib
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-import torch
 from joblib.externals import loky as loky  # whose workers can be killed; joblib brings it along
 
 if TYPE_CHECKING:
+    import torch
     from transformers import PreTrainedModel
     from transformers.cache_utils import StaticLayer
     from trl import GRPOTrainer, RLOOTrainer
@@ -73,18 +73,20 @@ class LayerStates:
         layers: for each layer, (rows, hidden).
     """
 
-    def __init__(self, layers: Iterable[torch.Tensor]) -> None:
+    def __init__(self, layers: "Iterable[torch.Tensor]") -> None:
         self.layers = list(layers)
 
-    def __getitem__(self, index: tuple[slice, slice, int]) -> torch.Tensor:
+    def __getitem__(self, index: tuple[slice, slice, int]) -> "torch.Tensor":
         return self.layers[index[-1]]
 
-    def __setitem__(self, index: tuple[slice, slice, int], value: torch.Tensor) -> None:
+    def __setitem__(self, index: tuple[slice, slice, int], value: "torch.Tensor") -> None:
         self.layers[index[-1]] = value
 
     @classmethod
     def initial(cls, policy: "PreTrainedModel", rows: int) -> "list[LayerStates]":
         """The state before anything is read."""
+        import torch
+
         config = policy.config
         nothing = torch.zeros(rows, config.hidden_size, device=policy.device)
         values = [nothing, nothing, nothing, nothing, nothing - 1e30]  # the last is a maximum
@@ -92,9 +94,11 @@ class LayerStates:
 
     @classmethod
     def joined(
-        cls, parts: "Sequence[list[LayerStates]]", rows: torch.Tensor
+        cls, parts: "Sequence[list[LayerStates]]", rows: "torch.Tensor"
     ) -> "list[LayerStates]":
         """States of several readings, one below the other, and of these some rows."""
+        import torch
+
         return [
             cls(torch.cat(layer)[rows] for layer in zip(*(p.layers for p in part), strict=True))
             for part in zip(*parts, strict=True)
