@@ -25,14 +25,15 @@ def descend(policy: PreTrainedModel, optimizer: torch.optim.Optimizer, loss: tor
     step(optimizer)
 
 
-def differentiate(policy: PreTrainedModel, loss: torch.Tensor) -> float:
+def differentiate(policy: PreTrainedModel, loss: torch.Tensor) -> torch.Tensor:
     """Clip the gradient of a loss.
 
     Returns:
-        Its norm over all weights before it was clipped.
+        (), its norm over all weights before it was clipped, on the policy's device: whoever does
+        not read it does not wait for it.
     """
     loss.backward()
-    return float(torch.nn.utils.clip_grad_norm_(policy.parameters(), _MAX_GRADIENT))
+    return torch.nn.utils.clip_grad_norm_(policy.parameters(), _MAX_GRADIENT)
 
 
 def step(optimizer: torch.optim.Optimizer) -> None:

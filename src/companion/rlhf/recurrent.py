@@ -1,7 +1,7 @@
 """Scoring with recurrent policies, whose state after a prefix cannot be shared by a mask."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import torch
 from transformers import PreTrainedModel
@@ -47,24 +47,24 @@ class Branches:
 
     def logits(self, policy: PreTrainedModel) -> list[torch.Tensor]:
         """For each prompt, (1 + nodes, vocabulary), as the rows of its tree."""
-        read = [_read(policy, ids, LayerStates.initial(policy, len(ids))) for ids in self._prompts]
-        ends = torch.cat([logits[:, -1] for logits, _ in read])
+        states = [LayerStates.initial(policy, len(ids)) for ids in self._prompts]
+        read = [_read(policy, *both) for both in zip(self._prompts, states, strict=True)]
+        ends = torch.cat([logits[:, -1] for logits in read])
         if not self._ids.numel():
             return [ends[[place]] for place, _, _ in self._places]
-        state = LayerStates.joined([state for _, state in read], self._owners.to(policy.device))
-        found, _ = _read(policy, self._ids, state)
+        state = LayerStates.joined(states, self._owners.to(policy.device))
+        found = _read(policy, self._ids, state)
         return [
             torch.cat([ends[[place]], found[rows, columns]])
             for place, rows, columns in self._places
         ]
 
 
-def _read(
-    policy: PreTrainedModel, ids: torch.Tensor, state: list[LayerStates]
-) -> tuple[torch.Tensor, Any]:
-    """(rows, tokens, vocabulary) logits of texts that are read on from a state, and the state."""
+def _read(policy: PreTrainedModel, ids: torch.Tensor, state: list[LayerStates]) -> torch.Tensor:
+    """(rows, tokens, vocabulary) logits of texts read on from a state, which goes to their ends."""
+    logits: torch.Tensor
     logits = policy(input_ids=ids.to(policy.device), state=state, use_cache=False).logits
-    return logits, state
+    return logits
 
 
 def _alike(prompts: Sequence[Sequence[int]]) -> list[list[int]]:

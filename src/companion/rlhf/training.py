@@ -339,7 +339,7 @@ def _exact_steps(
             logp.detach(), routed, weights, experiment.scale_rewards, experiment.aggregation
         )
         loss = (experiment.beta * divergence - expected(logp, worth)).mean()
-        slope = differentiate(policy, loss)
+        slope = differentiate(policy, loss).item()
         last = number == experiment.steps or slope < experiment.gradient_tolerance
         yield _At(logp.detach(), routed, divergence.detach(), slope, last)
         if last:

@@ -32,6 +32,11 @@ SIZES = {  # beside llama of the tier: hidden size and layers
     "llama 32×2": (32, 2),
     "llama 128×4": (128, 4),
 }
+# What sets each of them apart from llama of the tier.
+_NETWORKS: dict[str, dict[str, Any]] = {
+    **{name: {"architecture": name} for name in ARCHITECTURES},
+    **{name: {"hidden_size": hidden, "layers": n} for name, (hidden, n) in SIZES.items()},
+}
 AT_LENGTH = "llama at length"  # trained to a tolerance of the gradient's norm
 _TO_REST = {"steps": 4000, "eval_every": 100, "gradient_tolerance": 1e-3}
 COMPARED = (1.0, 3.0)  # ratios at which architectures and sizes stand side by side
@@ -76,17 +81,8 @@ STUDY = Study(
             for ratio in (0.0, *RATIOS)
         },
         **{
-            name_of(0.1, ratio, architecture): _condition(
-                0.1, {FAVOURED: ratio * 0.1}, architecture=architecture
-            )
-            for architecture in ARCHITECTURES
-            for ratio in (0.0, *COMPARED)
-        },
-        **{
-            name_of(0.1, ratio, size): _condition(
-                0.1, {FAVOURED: ratio * 0.1}, hidden_size=hidden, layers=layers
-            )
-            for size, (hidden, layers) in SIZES.items()
+            name_of(0.1, ratio, name): _condition(0.1, {FAVOURED: ratio * 0.1}, **network)
+            for name, network in _NETWORKS.items()
             for ratio in (0.0, *COMPARED)
         },
         **{
@@ -201,30 +197,19 @@ CLAIMS = (
     ),
     *(
         Claim(
-            f"{architecture}-{ratio:g}",
-            f"In {architecture} the move at ε/β = {ratio:g} is that in llama.",
+            f"{id}-{ratio:g}",
+            f"In {name} the move at ε/β = {ratio:g} is that in {llama}.",
             moved,
-            of=name_of(0.1, ratio, architecture),
+            of=name_of(0.1, ratio, name),
             against=name_of(0.1, ratio),
             sign=0,
             margin=0.05,
             confirmatory=True,
         )
-        for architecture in ARCHITECTURES
-        for ratio in COMPARED
-    ),
-    *(
-        Claim(
-            f"size-{hidden}-{ratio:g}",
-            f"In {size} the move at ε/β = {ratio:g} is that in llama of the tier's size.",
-            moved,
-            of=name_of(0.1, ratio, size),
-            against=name_of(0.1, ratio),
-            sign=0,
-            margin=0.05,
-            confirmatory=True,
+        for id, name, llama in (
+            *((name, name, LLAMA) for name in ARCHITECTURES),
+            *((f"size-{n}", name, "llama of the tier's size") for name, (n, _) in SIZES.items()),
         )
-        for size, (hidden, _) in SIZES.items()
         for ratio in COMPARED
     ),
     *(

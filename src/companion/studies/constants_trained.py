@@ -23,11 +23,13 @@ from companion.studies.runs import Runs
 from companion.studies.statistics import interval, signed
 
 KINDS = {LLAMA: "Llama", "gpt2": "GPT-2", "gpt_neox": "GPT-NeoX", "rwkv": "RWKV"}
-SIZES = {
-    "llama 16×1": "16 × 1",
-    "llama 32×2": "32 × 2",
-    LLAMA: "64 × 2",  # the tier's
-    "llama 128×4": "128 × 4",
+_TIER = constants.STUDY.experiment(constants.name_of(0.1, 1.0))
+SIZES = {  # of Llama, the tier's among them
+    name: f"{hidden} × {layers}"
+    for (hidden, layers), name in sorted(
+        [((_TIER.hidden_size, _TIER.layers), LLAMA)]
+        + [(size, name) for name, size in constants.SIZES.items()]
+    )
 }
 _ASIDE = dict(zip(BETAS, (0.88, 0.96, 1.05, 1.14), strict=True))  # so that marks do not hide
 _COLD = (0.05, 0.1)  # the weights at which rewards of all three traces change
