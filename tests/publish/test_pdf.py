@@ -59,7 +59,7 @@ def test_leaves_out_what_a_screen_needs(printed):
     assert "The largest of 3 values is 4." in text
     assert "The website has an explorer here." in text
     assert "The drawing above says the same." in text  # in place of the other explorer
-    for absent in ("power = 2", "BibTeX", "Show code", "as one PDF"):
+    for absent in ("power = 2", "BibTeX", "Show code", "as one PDF", "Pull its handle"):
         assert absent not in text
 
 

@@ -1,7 +1,7 @@
 """The pages of the built site as one document to print: cover, contents, then page after page.
 
-What only a screen can use is left out: folded code, explorers, downloads, the gallery. Links
-between pages become links inside the document.
+What only a screen can use is left out: folded code, explorers with the paragraph that asks to "Try
+it", downloads, the gallery. Links between pages become links inside the document.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -41,6 +41,8 @@ _SCREEN_ONLY = " | ".join(
         ".//button",
     ]
 )
+_INVITATION = "./preceding::p[1][starts-with(normalize-space(), 'Try it')]"  # of an explorer
+_TALL = ".//figure[.//img[@height > 1.5 * @width]]"
 _FOLDS = f".//noscript | .//details | .//summary | .//a[{_has('figure-open')}]"
 
 
@@ -218,10 +220,14 @@ def _strip(article: Any) -> None:
     for element in article.xpath(_SCREEN_ONLY):
         element.drop_tree()
     for explorer in article.xpath(f".//script[{_VIEW}]"):
+        for invitation in explorer.xpath(_INVITATION):
+            invitation.drop_tree()
         without_scripts = explorer.xpath("./following-sibling::*[1][self::noscript]")
         if not without_scripts:
             explorer.addprevious(E.p(_ONLINE, {"class": "explorer-online"}))
         explorer.drop_tree()
+    for figure in article.xpath(_TALL):
+        figure.classes.add("tall")
     for fold in article.xpath(_FOLDS):
         fold.drop_tag()
     for mathml in article.xpath(f".//*[{_has('katex-mathml')}]"):
