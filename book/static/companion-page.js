@@ -37,4 +37,16 @@
       resized.observe(box);
     }
   }
+
+  // Sections that the first layout left out (see companion.css) follow once the page is there, one a
+  // frame when the browser has time: after a moment every place is where it will stay.
+  const late = [...document.querySelectorAll(".bd-article > section > section")];
+  const soon = window.requestIdleCallback ?? ((call) => setTimeout(call, 100));
+  const layOut = () => {
+    const section = late.shift();
+    if (!section) return;
+    section.style.contentVisibility = "visible";
+    requestAnimationFrame(() => soon(layOut));
+  };
+  window.addEventListener("load", () => soon(layOut));
 })();
