@@ -1,4 +1,4 @@
-// What every page needs: the theme's buttons, and wide formulas and tables that can be scrolled.
+// What every page needs: the theme's buttons, and what is wide and can be scrolled.
 (() => {
   "use strict";
 
@@ -8,9 +8,11 @@
   }
 
   // What is wider than the page scrolls in its own box: its edge fades where more is hidden, and the
-  // keyboard reaches it.
+  // keyboard reaches it. Each box is measured when it is first laid out, which for those far down
+  // the page is when they come near.
   const WIDE = {
     Formula: ".bd-article .katex-display",
+    Code: ".bd-article pre",
     Table: ".bd-article .pst-scrollable-table-container, .bd-article div.output.text_html",
   };
 
@@ -22,7 +24,7 @@
       box.tabIndex = 0;
       box.setAttribute("role", "group");
       box.setAttribute("aria-label", `${box.dataset.wide}, scrolls sideways`);
-    } else if (box.role === "group") {
+    } else if (box.hasAttribute("tabindex")) {
       for (const name of ["tabindex", "role", "aria-label"]) box.removeAttribute(name);
     }
   };
@@ -35,4 +37,16 @@
       resized.observe(box);
     }
   }
+
+  // Sections that the first layout left out (see companion.css) follow once the page is there, one a
+  // frame when the browser has time: after a moment every place is where it will stay.
+  const late = [...document.querySelectorAll(".bd-article > section > section")];
+  const soon = window.requestIdleCallback ?? ((call) => setTimeout(call, 100));
+  const layOut = () => {
+    const section = late.shift();
+    if (!section) return;
+    section.style.contentVisibility = "visible";
+    requestAnimationFrame(() => soon(layOut));
+  };
+  window.addEventListener("load", () => soon(layOut));
 })();

@@ -29,13 +29,6 @@
     return known.get(name);
   };
 
-  const setMath = () => {
-    if (document.querySelector('link[href*="katex.css"]')) return;
-    const style = document.createElement("link");
-    Object.assign(style, { rel: "stylesheet", href: `${ROOT}_static/katex/katex.css` });
-    document.head.append(style);
-  };
-
   const close = () => {
     clearTimeout(timer);
     shown?.removeAttribute("aria-describedby");
@@ -62,7 +55,6 @@
     const [title, html] = await load(name);
     if (shown === link || wanted !== link) return;
     close();
-    if (html.includes("katex")) setMath();
     shown = link;
     box = document.createElement("div");
     box.className = "mention-box";

@@ -3,7 +3,7 @@ import re
 import pytest
 
 from companion.publish.sphinxext.icons import draw_icons, draw_letters
-from companion.publish.sphinxext.pages import lighten, repair
+from companion.publish.sphinxext.pages import lighten, quicken, repair
 
 SCRIPT = (
     'x={github:[496,512,[],"f09b","BRAND"],file:[384,512,[1],"f15b","OUTLINE"],'
@@ -62,7 +62,6 @@ def test_unknown_letter_is_named():
 
 ASSETS = """<head>
 <link rel="preload" as="script" href="../_static/scripts/bootstrap.js?digest=1" />
-<link rel="stylesheet" href="_static/proof.css" />
 <script src="_static/documentation_options.js?v=1"></script>
 <script src="_static/doctools.js?v=1"></script>
 <script defer="defer" src="_static/companion-previews.js"></script>
@@ -74,7 +73,6 @@ ASSETS = """<head>
     ("body", "kept"),
     [
         ("", set()),
-        ('<div class="proof admonition">', {"proof.css"}),
         ('<a class="mention to-x reference">', {"companion-previews.js"}),
         ('<div id="search-results">', {"searchindex.js"}),
     ],
@@ -86,6 +84,7 @@ def test_a_page_keeps_what_it_uses(body, kept):
 
 
 def test_scripts_do_not_hold_up_the_page():
-    page = lighten(ASSETS.format('<div id="search-results">'))
-    blocking = re.findall(r"<script src=\"([^\"?]+)", page)
-    assert blocking == ["_static/documentation_options.js"]
+    page = quicken(lighten(ASSETS.format('<div id="search-results">')), "const OPTIONS = {};")
+    assert not re.findall(r"<script src=", page)
+    assert "<script>const OPTIONS = {};</script>" in page
+    assert "preload" not in page

@@ -57,9 +57,9 @@ def test_leaves_out_what_a_screen_needs(printed):
     project, _ = printed
     text = " ".join(sheet.extract_text() for sheet in PdfReader(project.html / NAME).pages)
     assert "The largest of 3 values is 4." in text
-    assert "The website has an explorer here." in text
-    assert "The drawing above says the same." in text  # in place of the other explorer
-    for absent in ("power = 2", "BibTeX", "Show code", "as one PDF"):
+    assert "six" in text  # in place of the explorer of an executed notebook
+    assert "The drawing above says the same." in text  # and of one on a page without code
+    for absent in ("power = 2", "BibTeX", "Show code", "as one PDF", "Pull its handle"):
         assert absent not in text
 
 

@@ -93,12 +93,30 @@ def test_no_page_loads_what_it_does_not_use(built, chapter):
     assert "companion-widgets.js" in chapter
     for name, page in pages.items():
         assert ("companion-widgets.js" in page) is (name in ("front.html", "scores.html")), name
-    assert "katex.css" in pages["notation.html"]
-    assert "katex.css" not in pages["search.html"]
     for page in (chapter, *pages.values()):
         scripts = re.findall(r'<script[^>]*src="([^"]+)"', page)
         assert scripts
         assert not re.findall("thebe|mathjax|require|fontawesome", " ".join(scripts))
+
+
+def test_every_page_has_the_one_sheet_and_a_description(built):
+    site = built.html
+    (sheet,) = (site / "_static").rglob("*.css")
+    style = sheet.read_text()
+    assert "carousel-caption" not in style  # a class of the theme that nothing here has
+    for used in (".katex", ".bd-article", ".companion-widget", ".figure-dialog", ".mention-box"):
+        assert used in style
+    for address in re.findall(r'url\("(?!data:)([^"]+)"\)', style):
+        assert (sheet.parent / address).exists(), address
+    for page in site.rglob("*.html"):
+        if "_static" in page.parts:
+            continue
+        html = page.read_text()
+        (link,) = re.findall(r'<link rel="stylesheet" href="([^"?]+)', html)
+        assert (page.parent / link).resolve() == sheet
+        for face in re.findall(r'<link rel="preload"[^>]*href="([^"]+)"', html):
+            assert (page.parent / face).exists()
+        assert re.search(r'<meta name="description" content="[^"]+"', html), page
 
 
 def test_numbered_equation_and_its_reference(built):

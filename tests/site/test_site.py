@@ -5,6 +5,7 @@ import re
 
 import pytest
 from built_site import HTML, NEEDS_SITE, PAGES
+from lxml import html
 from playwright.sync_api import expect
 
 AXE = HTML.parents[1] / "node_modules" / "axe-core" / "axe.min.js"
@@ -80,6 +81,14 @@ def test_figure_shows_its_twin_of_the_theme(open_site, scheme):
     expect(figure.locator("figcaption")).to_be_visible()
     other = {"light": "dark", "dark": "light"}[scheme]
     expect(figure.locator(f"img.only-{other}")).to_be_hidden()
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_each_explorer_is_followed_by_what_says_the_same_without_scripts(page):
+    """The PDF shows it, too, in the explorer's place."""
+    views = "//script[@type='application/vnd.jupyter.widget-view+json']"
+    for explorer in html.parse(HTML / page).xpath(views):
+        assert explorer.getnext().tag == "noscript"
 
 
 SIDECARS = sorted(HTML.glob("figures/*/*.json"))

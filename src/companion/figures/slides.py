@@ -15,7 +15,7 @@ PICTURE = Bbox.from_extents(0.03, 0.065, 0.97, 0.865)  # in parts of the slide, 
 SMALLEST_PT = 20.0  # of all type but the attribution
 ATTRIBUTION = "attribution"  # gid of that line
 _TITLE_PT, _ATTRIBUTION_PT = 28, 12
-_LINE = 52  # letters of a title that fit on one line
+_LINE = 64  # letters of a title that fit on one line
 
 
 def compose(fig: Figure, title: str, attribution: str) -> None:
@@ -40,7 +40,12 @@ def compose(fig: Figure, title: str, attribution: str) -> None:
     for legend in fig.legends:
         legend.set_bbox_to_anchor(PICTURE, fig.transFigure)
     lines = [title] if len(title) <= _LINE else _halves(title)
-    look: dict[str, Any] = {"size": _TITLE_PT, "weight": "bold", "va": "center", "linespacing": 1.1}
+    look: dict[str, Any] = {
+        "size": _TITLE_PT,
+        "weight": "bold",
+        "va": "center",
+        "linespacing": 0.95,
+    }
     fig.text(PICTURE.x0, 0.93, "\n".join(lines), color=INK, **look)
     small: dict[str, Any] = {"size": _ATTRIBUTION_PT, "va": "center", "gid": ATTRIBUTION}
     fig.text(PICTURE.x0, 0.032, attribution, color=FAINT, **small)

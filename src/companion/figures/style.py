@@ -3,9 +3,11 @@
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from contextvars import ContextVar
+from pathlib import Path
 from typing import Any
 
 from cycler import cycler
+from matplotlib.font_manager import fontManager
 from matplotlib.style import context
 
 INK = "#1a1c22"
@@ -37,16 +39,29 @@ DARK = {
     COLOURS["purple"]: "#d486c6",
 }
 
+FONTS = Path(__file__).with_name("fonts")
+"""Source Sans 3, in which the book sets what is not running text; OFL.md there is its licence."""
+
+for _file in sorted(FONTS.glob("*.ttf")):
+    fontManager.addfont(_file)
+# before fonts of the same name that a machine may have: the same glyphs everywhere
+fontManager.ttflist.sort(key=lambda font: Path(font.fname).parent != FONTS)
+
 _RC: Any = {
     "figure.figsize": (9.0, 5.0),
     "figure.dpi": 100,
     "figure.constrained_layout.use": True,
     "savefig.dpi": 200,
-    "font.family": "DejaVu Sans",  # ships with matplotlib: the same glyphs on every machine
-    "font.size": 15,
-    "axes.titlesize": 16,
+    "font.family": ["Source Sans 3", "DejaVu Sans"],  # the second, of matplotlib, has every sign
+    "font.size": 16,
+    "mathtext.fontset": "custom",  # powers of ten on axes
+    "mathtext.rm": "Source Sans 3",
+    "mathtext.bf": "Source Sans 3:bold",
+    "mathtext.it": "DejaVu Sans:italic",
+    "mathtext.cal": "DejaVu Sans",  # its default is a family that few machines have
+    "axes.titlesize": 17,
     "axes.titlelocation": "left",
-    "axes.labelsize": 15,
+    "axes.labelsize": 16,
     "axes.labelcolor": INK,
     "axes.edgecolor": INK,
     "axes.linewidth": 1.2,
@@ -64,12 +79,12 @@ _RC: Any = {
     "text.color": INK,
     "xtick.color": INK,
     "ytick.color": INK,
-    "xtick.labelsize": 14,
-    "ytick.labelsize": 14,
+    "xtick.labelsize": 15,
+    "ytick.labelsize": 15,
     "lines.linewidth": 2.8,
     "lines.markersize": 9,
     "legend.frameon": False,
-    "legend.fontsize": 13,
+    "legend.fontsize": 14,
     "svg.fonttype": "path",
     "svg.hashsalt": "policy-cliff-companion",
     "pdf.fonttype": 42,
@@ -78,13 +93,13 @@ _RC: Any = {
 # On a slide, what differs: no type under 20 pt at 13.3 inches, lines and marks to match.
 _SLIDE_RC: Any = {
     "savefig.dpi": 144,  # 1920 × 1080
-    "font.size": 21,
-    "axes.titlesize": 22,
-    "axes.labelsize": 21,
-    "xtick.labelsize": 20,
-    "ytick.labelsize": 20,
+    "font.size": 22,
+    "axes.titlesize": 23,
+    "axes.labelsize": 22,
+    "xtick.labelsize": 21,
+    "ytick.labelsize": 21,
     "xtick.major.pad": 9,  # the larger labels of both axes would meet in the corner
-    "legend.fontsize": 20,
+    "legend.fontsize": 21,
     "axes.linewidth": 1.6,
     "grid.linewidth": 1.2,
     "lines.linewidth": 3.6,

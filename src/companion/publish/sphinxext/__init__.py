@@ -12,6 +12,7 @@ from sphinx.config import Config
 from companion.publish.project import Project
 from companion.publish.sphinxext import (
     cards,
+    descriptions,
     editions,
     explorers,
     figures,
@@ -50,6 +51,7 @@ def setup(app: Sphinx) -> dict[str, Any]:
     katex.setup(app)
     figures.setup(app)
     cards.setup(app)
+    descriptions.setup(app)
     explorers.setup(app)
     gallery.setup(app)
     links.setup(app)

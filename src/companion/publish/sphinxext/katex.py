@@ -96,17 +96,6 @@ def visit_math_block(self: HTML5Translator, node: nodes.math_block) -> None:
     raise nodes.SkipNode
 
 
-def _style_where_used(
-    app: Sphinx, page: str, template: str, context: dict[str, Any], doctree: nodes.document | None
-) -> None:
-    math = (nodes.math, nodes.math_block)
-    titles = app.env.titles.values()
-    # a heading's math also stands in the navigation of every other page
-    in_titles = any(list(title.findall(nodes.math)) for title in titles)
-    if in_titles or (doctree is not None and any(list(doctree.findall(kind)) for kind in math)):
-        app.add_css_file(_STYLE)
-
-
 def _close(app: Sphinx, exception: Exception | None) -> None:
     renderer = getattr(app.builder, "katex", None)
     if renderer is not None:
@@ -117,5 +106,5 @@ def setup(app: Sphinx) -> None:
     """Make KaTeX the math renderer called ``katex``."""
     app.add_config_value("katex_macros", {}, "html")
     app.add_html_math_renderer("katex", (visit_math, None), (visit_math_block, None))
-    app.connect("html-page-context", _style_where_used)
+    app.add_css_file(_STYLE)
     app.connect("build-finished", _close)

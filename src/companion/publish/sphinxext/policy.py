@@ -20,6 +20,7 @@ _KNOWN = re.compile(
       document\.documentElement\.dataset\.mode\ =[^<]*
     | let\ toggle(?:HintShow|HintHide|OpenOnPrint)\ =\ '[\w\ ]*';
     | var\ togglebuttonSelector\ =\ '[\w.,\ -]*';
+    | const\ DOCUMENTATION_OPTIONS\ =\ \{[^<{}]*\};
     | DOCUMENTATION_OPTIONS\.\w+\ =\ (?:true|false|'[\w/.-]*');
     | //\ Activate\ the\ search\ field\ on\ page\ load[^<]*
     )\s*""",
