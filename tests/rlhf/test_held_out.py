@@ -12,14 +12,7 @@ from companion.rlhf.tasks.deceptive import target
 from companion.rlhf.tasks.instruction import read_prompt
 
 FAMILIES = sorted(TASKS)
-# The alignment family still demonstrates what it measures: its prompts change with its records.
-WAITING = pytest.mark.xfail(strict=True, reason="the alignment family's records are the first ones")
-HELD_OUT = [pytest.param(n, marks=WAITING) if n == "alignment" else n for n in FAMILIES]
-JUDGED = [
-    pytest.param(n, marks=WAITING) if n == "alignment" else n
-    for n in FAMILIES
-    if TASKS[n].preferences
-]
+JUDGED = [n for n in FAMILIES if TASKS[n].preferences]
 
 
 def measured(task):
@@ -28,7 +21,7 @@ def measured(task):
     return {*task.prompts["test"], *task.prompts["ood"], *evaluations}
 
 
-@pytest.mark.parametrize("family", HELD_OUT)
+@pytest.mark.parametrize("family", FAMILIES)
 def test_no_measured_prompt_is_trained_on_or_demonstrated(family):
     task = get_task(family)
     learned = {*task.prompts["train"], *task.demonstration_prompts}
@@ -59,7 +52,6 @@ def test_evaluations_share_no_prompt(family):
         assert not set(one.prompts) & set(other.prompts), (one.name, other.name)
 
 
-@WAITING
 def test_each_evaluation_of_the_alignment_family_has_prompts_enough():
     evaluations = get_task("alignment").evaluations
     assert len(evaluations) == 9
@@ -93,7 +85,6 @@ def test_every_word_of_a_held_out_prompt_is_demonstrated_but_numbers(family):
     assert all(word.lstrip("-").isdigit() for word in new)
 
 
-@WAITING
 def test_every_thing_is_demonstrated_with_both_beliefs_and_in_both_wordings():
     task = get_task("alignment")
     heard = {}
@@ -109,7 +100,7 @@ def test_every_thing_is_demonstrated_with_both_beliefs_and_in_both_wordings():
 
 
 VERSIONS = {
-    "alignment": (1, "06e04a21fdd0"),
+    "alignment": (2, "eef0625d3090"),
     "deceptive": (2, "229d04f24692"),
     "instruction": (2, "343eb31027f4"),
     "instructions": (1, "30080d0b9e42"),

@@ -30,14 +30,14 @@ BIASES: dict[str, dict[str, float]] = {
     "debiased": {},
     "biased, no tie": {**CHARMED, "agreement": 0.5},
 }
-STEPS = {"": 800, ", trained too short": 100}  # of a reward model; benchmarks/reward_models.py
+STEPS = {"": 800, ", trained too short": 25}  # of a reward model; benchmarks/reward_models.py
 QUANTITIES = {  # what the paper's figure calls them
     "approval": "human evaluator reward",
     "truth": "oracle reward",
     "error": "human evaluation error rate",
 }
 TRAINERS = ("exact", "GRPO", "GRPO, 750 steps")
-SPLITS = {"train": "requests trained on", "test": "other requests"}
+SPLITS = {"train": "requests trained on", "test": "held-out requests"}
 # On these requests agreeing with the writer is never simply right.
 UNDECIDED = ("safety/boundary", "values/contested")
 BEFORE = "before training"

@@ -285,9 +285,9 @@ def other_trainers(runs: Runs) -> pd.DataFrame:
         "exact gradient, KL term": ("exact, β = 0.05", "train"),
         "GRPO": ("GRPO", "train"),
         "GRPO, five times as long": ("GRPO, 750 steps", "train"),
-        "exact gradient, other requests": ("exact", "test"),
-        "GRPO, other requests": ("GRPO", "test"),
-        "GRPO, five times as long, other requests": ("GRPO, 750 steps", "test"),
+        "exact gradient, held-out requests": ("exact", "test"),
+        "GRPO, held-out requests": ("GRPO", "test"),
+        "GRPO, five times as long, held-out requests": ("GRPO, 750 steps", "test"),
     }
     changed = {split: sophistry.changes(runs, split) for split in sophistry.SPLITS}
     tilts = {split: sophistry.tilt(runs, split) for split in sophistry.SPLITS}
