@@ -46,8 +46,8 @@ def cliff_and_slope(temperature: float = 0.005) -> Drawing:
             right.plot(side.bonus, side.cold, color=COLOURS["orange"])
         right.plot(0, 0.5, "o", color=COLOURS["orange"])
         right.plot(table.bonus, table.warm, color=COLOURS["green"], ls="--")
-        right.text(0.0035, 0.55, "with a\ntemperature", color=COLOURS["green"])
-        right.text(-0.0185, 0.07, "without", color=COLOURS["orange"])
+        right.text(0.0055, 0.48, "with a\ntemperature", color=COLOURS["green"])
+        right.text(0.0015, 0.9, "without", color=COLOURS["orange"])
         right.set(title="What it does", ylabel="share of the first answer", ylim=(-0.05, 1.05))
         for ax in (left, right):
             ax.set(xlabel="bonus for the first answer")

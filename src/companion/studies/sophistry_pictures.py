@@ -39,7 +39,7 @@ ANSWERS = pd.DataFrame(
 _LABELS: dict[str, dict[str, tuple[float, float, str]]] = {
     "trained on what she sees": {
         "approval": (1.2, 0.93, "she approves"),
-        "truth": (0.5, 0.6, "it is true"),
+        "truth": (33, 0.44, "it is true"),
         "error": (1.2, 0.31, "she is mistaken"),
     },
     "trained on what is true": {

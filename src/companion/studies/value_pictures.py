@@ -92,7 +92,7 @@ def tightness(checks: Sequence[Check]) -> Drawing:
             place = rows.discount.map(discounts.index) + offset
             ax.plot(place, rows.ratio, "o", color=COLOURS[colour], alpha=0.6, ms=7)
             beside: dict[str, Any] = {"va": "bottom", "transform": ax.get_yaxis_transform()}
-            ax.text(0, height, kind, color=COLOURS[colour], weight="bold", **beside)
+            ax.text(0.02, height, kind, color=COLOURS[colour], weight="bold", **beside)
         ax.axhline(1, color=COLOURS["ink"], lw=1.5)
         ax.text(len(discounts) - 0.5, 1.02, "the bound", ha="right")
         ax.set_xticks(range(len(discounts)), [f"{d:g}" for d in discounts])
