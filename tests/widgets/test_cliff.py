@@ -27,10 +27,13 @@ def exact(answers, bonus, temperature):
     q = np.zeros((1, answers))
     q[0, 0] = bonus
     after = softmax_policy(q, temperature) if temperature else uniform_policy(q, atol=0)
+    best = (q == q.max()).mean()
     return {
         "share": after[0, 0],
         "distance": total_variation(after, np.full_like(q, 1 / answers))[0],
         "value": (after * q).sum(),
+        "price": q.max() - (after * q).sum(),
+        "dearest": -temperature * np.log(best),
     }
 
 
@@ -45,6 +48,12 @@ def test_without_temperature_a_bonus_of_either_sign_jumps(effects):
             jump = prop_2_10.jump(m) if bonus > 0 else 1 / m
             assert found["distance"] == pytest.approx(jump, abs=1e-12)
             assert found["value"] == max(bonus, 0)
+
+
+def test_the_price_is_within_its_bound(effects):
+    prices = [(found["price"], found["dearest"]) for found in effects]
+    assert all(0 <= price <= dearest for price, dearest in prices)
+    assert max(price for price, _ in prices) > 0.1
 
 
 def test_the_signed_slider_has_an_exact_zero_and_small_bonuses_of_either_sign(tmp_path):

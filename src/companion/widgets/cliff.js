@@ -8,10 +8,19 @@ function firstShare(m, bonus, beta) {
 }
 
 // What the bonus does: to the first answer's share, to the policy (total variation) and to its
-// expected reward.
+// expected reward. The price is what that falls short of the best; chapter 8 bounds it by β times
+// the logarithm of one over the share that the best answers have at the tie.
 function effect(m, bonus, beta) {
   const share = firstShare(m, bonus, beta);
-  return { share, distance: Math.abs(share - 1 / m), value: bonus * share };
+  const value = bonus * share;
+  const best = bonus === 0 ? 1 : bonus > 0 ? 1 / m : (m - 1) / m; // share at the tie
+  return {
+    share,
+    distance: Math.abs(share - 1 / m),
+    value,
+    price: Math.max(bonus, 0) - value,
+    dearest: beta * Math.log(1 / best),
+  };
 }
 
 function drawLevels(svg) {
@@ -79,6 +88,8 @@ function drawCliff(svg, m, bonus, beta) {
   }
   const here = effect(m, bonus, beta);
   node(svg, "line", { x1: x(bonus), x2: x(bonus), y1: y(here.value), y2: y(here.share), class: "now" });
+  const best = Math.max(bonus, 0);
+  node(svg, "line", { x1: x(bonus), x2: x(bonus), y1: y(best), y2: y(here.value), class: "price" });
   node(svg, "circle", { cx: x(bonus), cy: y(here.value), r: 9, class: "worth" });
   node(svg, "circle", { cx: x(bonus), cy: y(here.share), r: 6, class: "here" });
   const row = bottom + 37;
@@ -93,10 +104,16 @@ function legend(svg, x, y, kind, name) {
   node(svg, "text", { x: x + 30, y, class: "note" }, name);
 }
 
+const decimal = (x) => signed(Number(x.toFixed(6))); // smaller ones would come as powers of ten
+
 function verdictOn(m, bonus, beta) {
-  const { distance, value } = effect(m, bonus, beta);
-  return `The reward moved by ${signed(bonus)}, the value by ${signed(value)}, and the policy by ` +
+  const { distance, value, price, dearest } = effect(m, bonus, beta);
+  const moved = `The reward moved by ${signed(bonus)}, the value by ${decimal(value)}, and the policy by ` +
     `${distance.toFixed(3)} of at most 1.`;
+  if (beta === 0) return moved;
+  if (bonus === 0) return `${moved} Here the temperature costs nothing: all answers earn the same.`;
+  return `${moved} The temperature costs ${decimal(price)} of reward, the purple gap to the best policy; ` +
+    `it can cost at most ${decimal(dearest)}.`;
 }
 
 function render({ model, el }) {
@@ -123,7 +140,7 @@ function render({ model, el }) {
     drawCliff(cliff, m, e, b);
     cliff.setAttribute("aria-label", "Curves over bonuses from −1 to 1. " +
       `The share of the first answer ${b === 0 ? "jumps" : "rises smoothly"} at 0, the value has no ` +
-      `jump. Here the share is ${share.toFixed(3)} and the value has moved by ${signed(value)}.`);
+      `jump. Here the share is ${share.toFixed(3)} and the value has moved by ${decimal(value)}.`);
     verdict.textContent = verdictOn(m, e, b);
   }
 

@@ -10,9 +10,10 @@ class CliffExplorer(anywidget.AnyWidget):
     """Sliders for the number of tied answers, the bonus and the temperature.
 
     At each bonus it shows the share of the first answer and the value, both of the policy that is
-    optimal with the entropy: the value is its expected reward, less that of the tie. Drawing and
-    arithmetic (fact 7 of this book: the exact width of the cliff) live in ``cliff.js``; a test
-    holds them against :func:`companion.theory.softmax_policy`.
+    optimal with the entropy: the value is its expected reward, less that of the tie. What this
+    falls short of the best expected reward is the price of the temperature. Drawing and arithmetic
+    (fact 7 of this book: the exact width of the cliff) live in ``cliff.js``; a test holds them
+    against :func:`companion.theory.softmax_policy`.
 
     Attributes:
         answers: number of tied answers m, 2 to 10.
