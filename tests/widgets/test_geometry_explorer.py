@@ -1,11 +1,13 @@
-"""The browser's arithmetic against companion.theory."""
+"""The browser's arithmetic against companion.theory, and the arrow that can be dragged."""
 
 import itertools
 import json
 
 import numpy as np
 import pytest
+from explorer_page import write_page
 from in_node import evaluate
+from playwright.sync_api import expect
 
 from companion.theory import (
     FiniteMDP,
@@ -94,6 +96,59 @@ def test_corners_are_deterministic_policies(browser):
     for problem, size in (("arms", 3), ("states", 4)):
         (points,) = browser(f"corners('{problem}', x)", [0.5])
         assert len({tuple(np.round(p, 9)) for p in points}) == size
+
+
+def with_mouse(page, places):
+    first, *others = places
+    page.mouse.move(*first)
+    page.mouse.down()
+    for place in others:
+        page.mouse.move(*place)
+    page.mouse.up()
+
+
+def with_finger(page, places):
+    browser = page.context.new_cdp_session(page)
+    for kind, points in (
+        *zip(["touchStart", "touchMove", "touchMove"], places, strict=True),
+        ("touchEnd", None),
+    ):
+        touched = [dict(zip("xy", points, strict=True))] if points else []
+        browser.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": touched})
+
+
+@pytest.mark.parametrize("drag", [with_mouse, with_finger])
+def test_the_arrow_can_be_dragged(tmp_path, open_site, drag):
+    """On a phone, over a quarter and then on to the left; the slider follows, the page stays."""
+    write_page(tmp_path, GeometryExplorer(angle=0))
+    phone = {"viewport": {"width": 390, "height": 800}, "has_touch": True}
+    page, record = open_site(tmp_path, "index.html", **phone)
+    handle = page.locator(".handle")
+    box = handle.bounding_box()
+    assert min(box["width"], box["height"]) >= 24
+    assert handle.evaluate("x => getComputedStyle(x).touchAction") == "none"
+    assert handle.evaluate("x => getComputedStyle(x.ownerSVGElement).touchAction") == "auto"
+    x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+    radius = x - page.locator("line.reward").evaluate(
+        "x => new DOMPoint(x.x1.baseVal.value, 0).matrixTransform(x.getScreenCTM()).x"
+    )
+    drag(page, [(x, y), (x - radius, y - radius), (x - 2 * radius, y)])
+    angle = page.get_by_role("slider", name="Direction")
+    expect(angle).to_have_value("180")
+    expect(angle).to_have_attribute("aria-valuetext", "180°")
+    assert page.evaluate("scrollY") == 0
+    angle.press("ArrowRight")  # and the arrow follows the slider
+    assert handle.bounding_box()["x"] == pytest.approx(box["x"] - 2 * radius, abs=1)
+    record.assert_clean()
+
+
+def test_a_pointer_that_holds_nothing_turns_nothing(tmp_path, open_site):
+    write_page(tmp_path, GeometryExplorer(angle=10))
+    page, record = open_site(tmp_path, "index.html")
+    page.locator(".handle").hover()
+    page.mouse.move(5, 5)
+    assert page.get_by_role("slider", name="Direction").input_value() == "10"
+    record.assert_clean()
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,10 @@ function short(x) {
   return x === 0 ? "0" : Number(x.toPrecision(2)).toString();
 }
 
+function signed(x) {
+  return (x < 0 ? "−" : "") + short(Math.abs(x));
+}
+
 function node(parent, name, attributes = {}, text = "") {
   const made = document.createElementNS(SVG, name);
   for (const [key, value] of Object.entries(attributes)) made.setAttribute(key, value);
@@ -83,6 +87,24 @@ function decades(low, high, step = 0.05) {
     value: (position) => (position < low - step / 2 ? 0 : Number((10 ** position).toPrecision(3))),
     position: (value) => (value === 0 ? zero : Math.log10(value)),
   };
+}
+
+// The same to both sides of an exact 0 in the middle: so a slider reaches small values of either sign.
+function mirrored(low, high, step) {
+  const { attributes, value, position } = decades(low, high, step);
+  const reach = attributes.max - attributes.min;
+  return {
+    attributes: { min: -reach, max: reach, step },
+    value: (place) => Math.sign(place) * value(attributes.min + Math.abs(place)),
+    position: (x) => Math.sign(x) * (position(Math.abs(x)) - attributes.min),
+  };
+}
+
+// A tick at 0, to which most browsers draw a pointer that comes near.
+function markZero({ input }) {
+  const ticks = element(input.parentNode, "datalist", "", { id: `${input.id}-ticks` });
+  ticks.append(new Option("", 0));
+  input.setAttribute("list", ticks.id);
 }
 
 // Readers of what a page's address says: the value, or undefined for one that may not stand there.

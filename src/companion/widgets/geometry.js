@@ -135,6 +135,28 @@ function drawPolygon(svg, problem, angle, temperature, discount) {
   node(svg, "circle", { cx, cy, r: 8, class: "here" });
 }
 
+// A finger's width of nothing to see over the arrow's head, by which it is turned. It outlives each
+// drawing: a handle that is replaced while it is held would be lost.
+function holdArrow(svg, turned) {
+  const handle = node(svg, "circle", { r: 24, class: "handle" });
+  handle.addEventListener("pointerdown", (event) => handle.setPointerCapture(event.pointerId));
+  handle.addEventListener("pointermove", (event) => {
+    if (handle.hasPointerCapture(event.pointerId)) turned(angleAt(svg, event));
+  });
+  return (angle) => {
+    const [cx, cy] = onRing(angle, RING - 8);
+    handle.setAttribute("cx", cx);
+    handle.setAttribute("cy", cy);
+  };
+}
+
+// Whole degrees, counterclockwise from the right, at which a pointer stands about the centre.
+function angleAt(svg, event) {
+  const { x, y } = new DOMPoint(event.clientX, event.clientY).matrixTransform(svg.getScreenCTM().inverse());
+  const degrees = (Math.atan2(CENTRE[1] - y, x - CENTRE[0]) * 180) / Math.PI;
+  return (Math.round(degrees) + 360) % 360;
+}
+
 function drawShares(svg, problem, angle, temperature, discount) {
   const [left, bottom, width, height] = PLOT;
   const x = (a) => left + (a / 360) * width;
@@ -184,6 +206,11 @@ function render({ model, el }) {
   }
   const [polygon, shares, verdict] = stage(root, 310);
   el.append(root);
+  const drawing = node(polygon, "g");
+  const holdAt = holdArrow(polygon, (angle) => {
+    model.set("angle", angle);
+    model.save_changes();
+  });
 
   function draw() {
     const [a, t, g] = ["angle", "temperature", "discount"].map((name) => model.get(name));
@@ -192,8 +219,9 @@ function render({ model, el }) {
     if (inputs.discount) turn(inputs.discount, g, short(g));
     const here = policy(problem, a, t, g);
     const step = moved(here, policy(problem, a + 1, t, g));
-    polygon.replaceChildren();
-    drawPolygon(polygon, problem, a, t, g);
+    drawing.replaceChildren();
+    drawPolygon(drawing, problem, a, t, g);
+    holdAt(a);
     polygon.setAttribute("aria-label", `Polygon of policies; ${words(problem, here)}.`);
     shares.replaceChildren();
     drawShares(shares, problem, a, t, g);

@@ -7,7 +7,7 @@ from companion.widgets.source import browser_code
 
 
 class GeometryExplorer(anywidget.AnyWidget):
-    """Sliders turn the reward and set the temperature; the policy moves in its polygon.
+    """Turn the reward, by its arrow or a slider, and set the temperature; the policy moves.
 
     Both problems have a plane of rewards, once directions that change no policy are left out.
     ``arms``: three arms; the corners stand at 90, 210 and 330 degrees, and arm i earns the cosine
