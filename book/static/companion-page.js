@@ -8,8 +8,7 @@
   }
 
   // What is wider than the page scrolls in its own box: its edge fades where more is hidden, and the
-  // keyboard reaches it. Each box is measured when it is first laid out, which for those far down
-  // the page is when they come near.
+  // keyboard reaches it.
   const WIDE = {
     Formula: ".bd-article .katex-display",
     Code: ".bd-article pre",
@@ -37,16 +36,4 @@
       resized.observe(box);
     }
   }
-
-  // Sections that the first layout left out (see companion.css) follow once the page is there, one a
-  // frame when the browser has time: after a moment every place is where it will stay.
-  const late = [...document.querySelectorAll(".bd-article > section > section")];
-  const soon = window.requestIdleCallback ?? ((call) => setTimeout(call, 100));
-  const layOut = () => {
-    const section = late.shift();
-    if (!section) return;
-    section.style.contentVisibility = "visible";
-    requestAnimationFrame(() => soon(layOut));
-  };
-  window.addEventListener("load", () => soon(layOut));
 })();
