@@ -121,6 +121,7 @@ def test_dark_has_no_light_colour_in_any_kind_of_artist():
         ax.legend([plt.Rectangle((0, 0), 1, 1, fc=COLOURS["blue"], ec=INK)], ["box"])
         axes[1].axhline(1, color=COLOURS["faint"])
         axes[1].bar([0, 1], [1, 2], color=COLOURS["blue"], hatch="/")
+        formats.settle(fig)
         before = svg(fig)
         with formats.dark(fig):
             inside = svg(fig)

@@ -9,6 +9,7 @@ import pytest
 from nbclient import NotebookClient
 from small_runs import small
 
+from companion.figures.faults import off_canvas
 from companion.rlhf import curves
 from companion.rlhf.curves import LiveCurves, read_points, spread
 
@@ -48,6 +49,13 @@ def test_last_picture_is_the_same_every_time_and_says_what_it_shows(tmp_path):
         "seed 0: one run, ending at 0.40. seed 1: one run, ending at 0.40."
     )
     assert "left" not in live.figure.axes[0].get_title(loc="left")
+
+
+def test_the_picture_is_cut_nowhere(tmp_path):
+    write(tmp_path, RUNS[0], range(5))
+    with watch(tmp_path) as live:
+        pass
+    assert off_canvas(live.figure) == []
 
 
 def test_error_in_drawing_is_a_warning_and_the_runs_own_error_passes(tmp_path, monkeypatch):

@@ -1,4 +1,5 @@
 import math
+from dataclasses import replace
 
 import pytest
 from safetensors.torch import load_file
@@ -177,7 +178,10 @@ def test_reward_model_takes_the_seed_of_the_start_unless_given():
     assert made.reward_model.seed == 5
 
 
-def test_first_weights_count_in_the_id_where_they_differ_from_the_default():
+def test_first_weights_count_in_the_id_where_they_differ_from_the_default(monkeypatch):
+    first = replace(TASK, version=1)  # the family's version is part of the id, too
+    monkeypatch.setattr("companion.rlhf.experiment.get_task", lambda name: first)
+
     def experiment(**fields):
         model = {"task": "alignment", "bias": {}, **fields}
         return align(rewards={"learned": 1.0}, reward_model=model)

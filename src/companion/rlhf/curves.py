@@ -29,7 +29,7 @@ _PAUSE = 1.5  # seconds between two pictures, at least
 _SHARE = 0.05  # of one core's time, at most, goes into drawing
 _LINE_COLOURS = ("blue", "orange", "green", "purple", "sky", "amber")
 _LABEL_GAP = 0.08  # between two labels, as a share of the axis
-_AXES = (0.11, 0.14, 0.86, 0.77)  # left, bottom, width and height, with the labels' room
+_AXES = (0.11, 0.16, 0.86, 0.75)  # left, bottom, width and height, with the labels' room
 
 Points = list[tuple[int, float]]
 
