@@ -22,17 +22,15 @@ import json
 import statistics
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
-from functools import cache, partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from functools import cache
+from http.server import SimpleHTTPRequestHandler
 from io import BytesIO
 from pathlib import Path
-from threading import Thread
 from typing import Any, BinaryIO
 
 from companion.publish.pdf import find_chromium
-from companion.publish.vendor import NODE
+from companion.publish.serve import answering
+from companion.publish.vendor import NODE, NPM
 
 LIGHTHOUSE = "lighthouse@13.5.0"
 ROOT = Path(__file__).parents[1]
@@ -79,28 +77,14 @@ class Compressing(SimpleHTTPRequestHandler):
         pass
 
 
-@contextmanager
-def served(site: Path) -> Iterator[str]:
-    """Address of the site on the loopback interface."""
-    handler = partial(Compressing, directory=str(site))
-    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
-    Thread(target=server.serve_forever, daemon=True).start()
-    try:
-        yield f"http://127.0.0.1:{server.server_port}"
-    finally:
-        server.shutdown()
-        server.server_close()
-
-
 def installed(folder: Path) -> Path:
     """Lighthouse's program, fetched if it is not there in this version."""
     program = folder / "node_modules" / "lighthouse" / "cli" / "index.js"
     package = program.parents[1] / "package.json"
     version = LIGHTHOUSE.partition("@")[2]
     if not package.exists() or json.loads(package.read_text())["version"] != version:
-        npm = NODE.parent / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"
         folder.mkdir(parents=True, exist_ok=True)
-        command = [NODE / "node", npm, "install", "--prefix", folder, "--no-save"]
+        command = [NODE / "node", NPM, "install", "--prefix", folder, "--no-save"]
         subprocess.run(
             [*command, "--no-audit", "--no-fund", "--ignore-scripts", LIGHTHOUSE], check=True
         )
@@ -213,7 +197,7 @@ def main() -> None:
         sys.exit(f"no page {', '.join(unknown)} in {site}")
     program, chromium = installed(ROOT / "_build" / "lighthouse"), find_chromium()
     rows = recorded() if asked.pages else {}
-    with served(site) as home:
+    with answering(site, Compressing) as home:
 
         def opened(page: str, speed: float) -> dict[str, Any]:
             return report(program, f"{home}/{page}", chromium, speed)

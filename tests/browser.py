@@ -1,16 +1,14 @@
 """A real browser on a site served from this machine, with everything it asks for written down."""
 
 import os
-from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
-from threading import Thread
+from http.server import SimpleHTTPRequestHandler
 
 import pytest
 
 from companion.errors import CompanionError
 from companion.publish.pdf import find_chromium
+from companion.publish.serve import answering
 
 
 def chromium_or_skip():
@@ -26,16 +24,9 @@ class _Quiet(SimpleHTTPRequestHandler):
         pass
 
 
-@contextmanager
 def serve(folder):
-    """Address of ``folder`` on the loopback interface."""
-    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(_Quiet, directory=str(folder)))
-    Thread(target=server.serve_forever, daemon=True).start()
-    try:
-        yield f"http://127.0.0.1:{server.server_port}"
-    finally:
-        server.shutdown()
-        server.server_close()
+    """Address of ``folder`` on the loopback interface, as a context."""
+    return answering(folder, _Quiet)
 
 
 @dataclass

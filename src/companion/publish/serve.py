@@ -1,7 +1,11 @@
 """Show the built book at a local address."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from threading import Thread
 
 from companion.errors import CompanionError
 from companion.processes import Stopped
@@ -31,3 +35,15 @@ def serve(project: Project, port: int) -> None:
             server.serve_forever()
         except Stopped:  # what the line above asks for
             print()
+
+
+@contextmanager
+def answering(folder: Path, handler: type[SimpleHTTPRequestHandler]) -> Iterator[str]:
+    """Address of a folder on the loopback interface, answered in a thread while this lasts."""
+    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(handler, directory=str(folder)))
+    Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}"
+    finally:
+        server.shutdown()
+        server.server_close()

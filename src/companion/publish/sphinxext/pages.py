@@ -64,7 +64,7 @@ _OPTIONS = re.compile(rf'<script src="[^"]*{re.escape(_AT_ONCE)}[^"]*"></script>
 # Scripts that wait for the page need no head start, which would hold up its style.
 _HEAD_START = re.compile(r'<link rel="preload" as="script"[^>]*>\n?')
 # The theme measures every box of code, laying out the whole page for it, to let the keyboard reach
-# those that scroll: companion-page.js does that when a box comes near.
+# those that scroll: companion-page.js does that once they are laid out.
 _MEASURING = "e.tabIndex=e.scrollWidth>e.clientWidth||e.scrollHeight>e.clientHeight?0:-1"
 
 
