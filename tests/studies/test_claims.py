@@ -1,5 +1,7 @@
 """Claims: declared with a control, judged over starts, corrected together."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -7,6 +9,8 @@ import pytest
 from companion.errors import CompanionError
 from companion.studies import claims
 from companion.studies.claims import Claim, judge, verdict_table
+from companion.studies.runs import Runs
+from companion.studies.study import Study
 
 
 def rows(condition, values, repeats=1):
@@ -27,10 +31,11 @@ def claim(table, sign=+1, **more):
 def say(monkeypatch):
     """Verdicts on claims as if they were a study's."""
 
-    def judged(*declared):
+    def judged(*declared, planned=()):
         module = type("Module", (), {"CLAIMS": declared})
         monkeypatch.setattr(claims, "module_of", lambda name: module)
-        return judge("made_up", runs=())
+        study = Study("made_up", 0, "?", {condition: {} for condition in planned})
+        return judge("made_up", Runs(study, {}))
 
     return judged
 
@@ -129,6 +134,19 @@ def test_confirmatory_claims_are_corrected_together_and_others_are_not(say):
     assert one.corrected == one.p
     assert [v.corrected for v in found[:3]] == pytest.approx([3 * one.p] * 3)
     assert found[3].corrected == found[3].p
+
+
+def test_a_claim_without_runs_yet_has_no_verdict_and_counts_in_the_correction(say):
+    def later(runs):
+        raise AssertionError("nothing to measure")
+
+    done = claim(RISES, confirmatory=True)
+    waits = Claim("w", "?", later, of="planned", against="control", sign=+1, confirmatory=True)
+    (verdict,) = say(done, waits, planned=["planned"])
+    assert verdict.claim == done
+    assert verdict.corrected == pytest.approx(2 * verdict.p)
+    (verdict,) = say(done, replace(waits, confirmatory=False), planned=["planned"])
+    assert verdict.corrected == verdict.p
 
 
 def test_a_verdict_says_what_it_stands_on(say):

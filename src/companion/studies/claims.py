@@ -1,6 +1,7 @@
 """Claims of a study: declared with sign, measure and control, judged on the recorded runs."""
 
 import re
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
@@ -28,6 +29,7 @@ from companion.studies.study import Study
 
 LEVEL = 0.05
 ENOUGH_STARTS = 10  # of a confirmatory claim
+_LEAST_STARTS = 2  # that an interval needs
 
 
 @dataclass(frozen=True)
@@ -156,15 +158,18 @@ class Verdict:
 
 
 def judge(study: Study | str, runs: Runs | None = None) -> list[Verdict]:
-    """Verdicts on all claims of a study; the p-values of confirmatory ones are Holm-corrected.
+    """Verdicts on the claims of a study; the p-values of confirmatory ones are Holm-corrected.
+
+    A claim one of whose conditions has not been run from two starts yet has no verdict. If it is
+    confirmatory it still counts in Holm's correction, as one that shows nothing.
 
     Args:
         study: itself or its name.
         runs: of the study; ``None`` takes the recorded ones.
 
     Raises:
-        CompanionError: for a claim that lacks its control or has fewer than two starts, one line
-            that names study, claim and condition.
+        CompanionError: for a claim whose measure lacks a condition that was run, or has fewer than
+            two starts of it, one line that names study, claim and condition.
     """
     name = study if isinstance(study, str) else study.name
     claims: Sequence[Claim] = getattr(module_of(name), "CLAIMS", ())
@@ -173,11 +178,14 @@ def judge(study: Study | str, runs: Runs | None = None) -> list[Verdict]:
     found = load(name) if runs is None else runs
     tables: dict[Callable[[Runs], pd.DataFrame], pd.DataFrame] = {}
     verdicts = []
+    waiting = [claim for claim in claims if _waits(claim, found)]
     for claim in claims:
+        if claim in waiting:
+            continue
         if claim.measure not in tables:
             tables[claim.measure] = claim.measure(found)
         verdicts.append(_verdict(name, claim, tables[claim.measure]))
-    return corrected(verdicts)
+    return _corrected(verdicts, waiting)
 
 
 def verdict_table(verdicts: Sequence[Verdict], spec: str = ".2f") -> pd.DataFrame:
@@ -194,17 +202,24 @@ def verdict_table(verdicts: Sequence[Verdict], spec: str = ".2f") -> pd.DataFram
     )
 
 
-def corrected(verdicts: Sequence[Verdict]) -> list[Verdict]:
-    """Verdicts with the p-values of the confirmatory ones corrected together."""
-    p = {v.claim.id: v.p for v in verdicts if v.claim.confirmatory}
-    family = holm(p)
+def _waits(claim: Claim, runs: Runs) -> bool:
+    """Whether a condition of the study that the claim names lacks runs from two starts."""
+    starts = Counter(condition for condition, _ in {key[:2] for key in runs.keys})
+    named = {claim.of, claim.against} & set(runs.study.conditions)
+    return any(starts[condition] < _LEAST_STARTS for condition in named)
+
+
+def _corrected(verdicts: Sequence[Verdict], waiting: Sequence[Claim]) -> list[Verdict]:
+    """Verdicts with the p-values of the confirmatory ones corrected for all that are declared."""
+    p = {claim.id: 1.0 for claim in waiting if claim.confirmatory}
+    family = holm(p | {v.claim.id: v.p for v in verdicts if v.claim.confirmatory})
     return [replace(v, corrected=family.get(v.claim.id, v.p)) for v in verdicts]
 
 
 def _verdict(study: str, claim: Claim, table: pd.DataFrame) -> Verdict:
     ours, control = (_part(study, claim, table, c) for c in (claim.of, claim.against))
     starts = sorted(set(ours.start) & set(control.start))
-    if len(starts) < 2:
+    if len(starts) < _LEAST_STARTS:
         raise CompanionError(
             f"study {study}, claim {claim.id}: {claim.of!r} and {claim.against!r} share "
             f"{len(starts)} starts, two are the least"

@@ -22,7 +22,7 @@ from companion.studies.runs import Runs
 from companion.studies.store import study_folder
 from companion.studies.study import Key, Study
 
-SPLITS = ("train", "test")
+SPLITS = ("test",)  # held-out prompts
 SAMPLES = 64  # a prompt, half of each policy
 _PAIR = ("condition", "start", "repeat", "partner", "partner_repeat", "split")
 COLUMNS = (*_PAIR, "value", "low", "high", "samples", "listed_low", "listed_high")
@@ -194,7 +194,7 @@ def add_distances(folder: Path, rows: pd.DataFrame) -> None:
         tables.append_rows(folder, {"pairs": rows})
 
 
-def sampled_distances(runs: Runs, split: str = "train") -> pd.DataFrame:
+def sampled_distances(runs: Runs, split: str = "test") -> pd.DataFrame:
     """The estimated distances of a study's record on one split.
 
     Rows that compare a repeat with repeat 0 have ``(floor)`` after their condition's name.

@@ -45,9 +45,9 @@ def _condition(rewards: dict[str, float], **more: Any) -> dict[str, Any]:
         "task": "python",
         "tier": "small",
         "scale_rewards": "none",
+        "sft_steps": 24,
+        "steps": 12,
         "eval_every": 2,
-        "measured_prompts": 24,
-        "samples": 8,
         "rewards": rewards,
     } | more
 
@@ -81,15 +81,12 @@ STUDY = Study(
         },
     },
     starts=range(10),
-    repeats={"no bonus": 2, "β = 0.1, no bonus": 2},
+    repeats={"no bonus": 2},
     splits=("train", "test", "ood"),
     pairs=(
         ("bonus 0.01", "no bonus"),
         ("bonus 0.1", "no bonus"),
         ("no tie, bonus 0.1", "no tie, no bonus"),
-        ("no bonus", "start"),
-        ("no tie, no bonus", "no bonus"),
-        ("pressure", "no bonus"),
         ("β = 0.1, bonus 0.01", "β = 0.1, no bonus"),
         ("β = 0.1, bonus 0.1", "β = 0.1, no bonus"),
         ("β = 0.1, by group, bonus 0.01", "β = 0.1, by group, bonus 0"),
