@@ -13,6 +13,7 @@ from companion.widgets import (
     CliffExplorer,
     GeometryExplorer,
     NormaliserExplorer,
+    RouterExplorer,
     RunsExplorer,
     ScoresExplorer,
 )
@@ -39,6 +40,7 @@ EXPLORERS = {
     "states": lambda: GeometryExplorer(problem="states"),
     "scores": ScoresExplorer,
     "normaliser": NormaliserExplorer,
+    "router": RouterExplorer,
     "runs": lambda: RunsExplorer(record=RECORD, condition="one, bonus", start=3, step=0),
 }
 RUBBISH = ["", " ", "x", "NaN", "null", "Infinity", "-1e9", "1e999", "__proto__", "<b>", "%"]

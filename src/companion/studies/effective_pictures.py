@@ -46,6 +46,19 @@ def optimum(effective: np.ndarray) -> np.ndarray:
     return uniform_policy(optimal_q(FiniteMDP(stay, effective, discount=0)))
 
 
+def at_three_weights() -> pd.DataFrame:
+    """What both acts earn and how often the optimum refuses, a row a kind of prompt."""
+    blended = blend(Fraction(0))
+    return pd.DataFrame(
+        {
+            "weight of the safety judge": SAFETY_WEIGHT,
+            "refusing earns": blended[:, REFUSE],
+            "helping earns": blended[:, HELP],
+            "share of refusing": optimum(blended)[:, REFUSE],
+        }
+    )
+
+
 def ever_smaller(powers: Sequence[int] = (1, 6, 30, 300)) -> pd.DataFrame:
     """What ever smaller changes of the safety judge alone, or of the router alone, move.
 

@@ -3,6 +3,7 @@
 from companion.widgets.cliff import CliffExplorer
 from companion.widgets.geometry import GeometryExplorer
 from companion.widgets.normaliser import NormaliserExplorer
+from companion.widgets.router import RouterExplorer
 from companion.widgets.runs import RunsExplorer
 from companion.widgets.scores import ScoresExplorer
 
@@ -10,6 +11,7 @@ __all__ = [
     "CliffExplorer",
     "GeometryExplorer",
     "NormaliserExplorer",
+    "RouterExplorer",
     "RunsExplorer",
     "ScoresExplorer",
 ]

@@ -9,6 +9,10 @@ function signed(x) {
   return (x < 0 ? "−" : "") + short(Math.abs(x));
 }
 
+function percent(p) {
+  return p > 0.999 && p < 1 ? "over 99.9\u00a0%" : `${Number((100 * p).toPrecision(3))}\u00a0%`;
+}
+
 function node(parent, name, attributes = {}, text = "") {
   const made = document.createElementNS(SVG, name);
   for (const [key, value] of Object.entries(attributes)) made.setAttribute(key, value);

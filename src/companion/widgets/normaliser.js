@@ -122,9 +122,6 @@ function told(x) {
   return `${Number(digits)} × 10⁻${[...power].map((digit) => SUPERSCRIPTS[digit]).join("")}`;
 }
 
-const percent = (p) =>
-  p > 0.999 && p < 1 ? "over 99.9\u00a0%" : `${Number((100 * p).toPrecision(3))}\u00a0%`;
-
 function headline({ gain }) {
   if (Number.isNaN(gain)) return "Without a bonus nothing moves";
   if (gain <= 1) return "The promise is kept";

@@ -3,7 +3,7 @@ const REST = "rest"; // what the record's behaviours leave of the probability
 const PLOT = [44, 218, 300, 180]; // left, bottom, width, height of a plot in its picture
 const ROW = 38;
 
-const percent = (thousandths) => `${thousandths / 10}\u00a0%`;
+const asPercent = (thousandths) => percent(thousandths / 1000);
 
 // Share of each behaviour, and of the rest, in a run at its step of that index.
 function shares(record, condition, start, index) {
@@ -23,7 +23,7 @@ function drawBars(svg, record, found, paid) {
   const [left, width] = [150, 150];
   const names = Object.fromEntries(all(record));
   const top = largest(found);
-  node(svg, "text", { x: 0, y: 18, class: "title" }, `Most probable: ${names[top]}, ${percent(found[top])}`);
+  node(svg, "text", { x: 0, y: 18, class: "title" }, `Most probable: ${names[top]}, ${asPercent(found[top])}`);
   all(record).forEach(([key, name], i) => {
     const y = 40 + i * ROW;
     const star = key === paid ? " ★" : "";
@@ -31,7 +31,7 @@ function drawBars(svg, record, found, paid) {
     node(svg, "line", { x1: left, x2: left, y1: y - 4, y2: y + ROW - 8, class: "grid" });
     node(svg, "rect", { x: left, y, width: (found[key] / 1000) * width, height: 24, class: `fill k${i}` });
     const x = left + (found[key] / 1000) * width + 6;
-    node(svg, "text", { x, y: y + 17 }, percent(found[key]));
+    node(svg, "text", { x, y: y + 17 }, asPercent(found[key]));
   });
   if (paid) node(svg, "text", { x: 0, y: 252, class: "note" }, "★ gets the bonus");
 }
@@ -45,7 +45,7 @@ function drawCurves(svg, record, condition, start, index) {
   const [first, end] = [0, last].map((i) => shares(record, condition, start, i));
   const told = record.runs[condition].paid || largest(end);
   const names = Object.fromEntries(all(record));
-  const title = `${names[told]}: from ${percent(first[told])} to ${percent(end[told])}`;
+  const title = `${names[told]}: from ${asPercent(first[told])} to ${asPercent(end[told])}`;
   node(svg, "text", { x: 0, y: 18, class: "title" }, title[0].toUpperCase() + title.slice(1));
   for (const [share, mark] of [[0, "0"], [500, "½"], [1000, "1"]]) {
     node(svg, "line", { x1: left, x2: left + width, y1: y(share), y2: y(share), class: "grid" });
@@ -75,7 +75,7 @@ function fillTable(table, record, condition, start) {
     const [written, kind] = record.texts[text];
     const row = body.insertRow();
     element(element(row, "th", "", { scope: "row" }), "code", written);
-    for (const value of [names[kind] ?? "anything else", ...both.map(percent)]) element(row, "td", value);
+    for (const value of [names[kind] ?? "anything else", ...both.map(asPercent)]) element(row, "td", value);
   }
 }
 
@@ -105,7 +105,7 @@ function render({ model, el }) {
     turn(start, record.starts.indexOf(s), String(s));
     turn(step, index, String(t));
     const found = shares(record, c, s, index);
-    const told = all(record).map(([key, name]) => `${name} ${percent(found[key])}`).join(", ");
+    const told = all(record).map(([key, name]) => `${name} ${asPercent(found[key])}`).join(", ");
     bars.replaceChildren();
     drawBars(bars, record, found, record.runs[c].paid);
     bars.setAttribute("aria-label", `Bars: ${told}.`);
