@@ -241,6 +241,20 @@ def test_small_type_and_cut_artists_are_told(tmp_path):
     assert missed[1] == "slide: Text tiny: 9 pt"
 
 
+def test_words_on_words_are_told_and_labels_of_ticks_out_of_sight_are_not(tmp_path):
+    with style():
+        fig, ax = plt.subplots()
+        ax.set_xticks([0, 0.5, 5, 5.01], ["no", "half", "far away", "farther away"])
+        ax.set(xlim=(0, 1), ylim=(0, 1))
+        ax.text(0.5, 0.5, "one thing")
+        ax.text(0.52, 0.5, "another")
+        ax.text(0.5, 0.4, "below")
+    plt.close(fig)
+    saved = save(fig, "a-line", data=DATA, root=tmp_path, **WORDS)
+    missed = json.loads((saved.folder / "a-line.json").read_text())["missed"]
+    assert missed == ["Text one thing on Text another"]
+
+
 def test_book_gets_a_figure_directive_and_a_live_notebook_a_picture(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     saved = save(draw(), "a-line", data=DATA, **WORDS)

@@ -2,7 +2,7 @@
 
 from companion.figures.drawing import Drawing, FigureEntry, figure
 from companion.figures.kit import SavedFigure, save
-from companion.figures.style import COLOURS, slide_style, style
+from companion.figures.style import COLOURS, on_slide, slide_style, style
 
 __all__ = [
     "COLOURS",
@@ -10,6 +10,7 @@ __all__ = [
     "FigureEntry",
     "SavedFigure",
     "figure",
+    "on_slide",
     "save",
     "slide_style",
     "style",

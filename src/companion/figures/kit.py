@@ -143,7 +143,8 @@ def _on_page(fig: Figure, title: str) -> tuple[dict[str, bytes], list[str]]:
     """End of each file's name -> content, and what a reader would miss."""
     with style():
         settle(fig)
-        return _light_and_dark(fig, title, "", clear=True), faults.off_canvas(fig)
+        missed = [*faults.off_canvas(fig), *faults.overlapping(fig)]
+        return _light_and_dark(fig, title, "", clear=True), missed
 
 
 def _on_slide(fig: Figure, title: str, id: str) -> tuple[dict[str, bytes], list[str]]:
@@ -151,7 +152,8 @@ def _on_slide(fig: Figure, title: str, id: str) -> tuple[dict[str, bytes], list[
     with slide_style(), style():
         slides.compose(fig, title, citing.attribution(id, url=os.environ.get("COMPANION_URL")))
         small = faults.small_type(fig, slides.SMALLEST_PT, slides.ATTRIBUTION)
-        missed = [f"slide: {fault}" for fault in [*faults.off_canvas(fig), *small]]
+        missed = [*faults.off_canvas(fig), *faults.overlapping(fig), *small]
+        missed = [f"slide: {fault}" for fault in missed]
         return _light_and_dark(fig, title, "-slide"), missed
 
 

@@ -117,6 +117,11 @@ def style() -> AbstractContextManager[None]:
     return context(["default", _RC, _SLIDE_RC] if _on_slide.get() else ["default", _RC])
 
 
+def on_slide() -> bool:
+    """Whether a slide is being drawn, for what no larger type can make readable there."""
+    return _on_slide.get()
+
+
 @contextmanager
 def slide_style() -> Iterator[None]:
     """Context in which :func:`style` is that of slides: a drawing function draws its slide there.

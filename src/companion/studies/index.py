@@ -7,13 +7,15 @@ A claim of any study stands here if it names a section of the paper. All are jud
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import matplotlib.pyplot as plt
 import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 
 from companion.errors import CompanionError
-from companion.figures import COLOURS, Drawing, figure, style
+from companion.figures import COLOURS, Drawing, figure, on_slide, style
 from companion.studies.claims import ENOUGH_STARTS, Claim, Verdict, judge
 from companion.studies.registry import modules
 from companion.studies.statistics import signed
@@ -21,6 +23,14 @@ from companion.studies.store import has_record
 from companion.studies.study import Study
 
 WAITING = "no runs yet"
+# What the paper's sections with numbers are about, for a slide.
+_ABOUT = {
+    "5.1.1": "weak graders",
+    "5.1.2": "pressed thoughts",
+    "5.2": "instructions",
+    "5.4": "sophistry",
+    "5.6": "three models",
+}
 _COLOURS = {"holds": "blue", "not shown": "faint", "contradicted": "orange"}
 
 
@@ -141,17 +151,23 @@ def beside_the_paper(rows: Sequence[Row]) -> Drawing:
         wide = ConstrainedLayoutEngine(w_pad=0.12)  # long labels differ in width between formats
         fig, ax = plt.subplots(figsize=(10, 0.5 * len(drawn) + 2.2), layout=wide)
         ax.axvline(0, color=COLOURS["ink"], lw=1.2)
+        look: dict[str, Any] = {"lw": 4, "ms": 7} if on_slide() else {"lw": 5, "ms": 11}
+        theirs: dict[str, Any] = {"marker": "D", "mfc": "none", "ms": 8, "mew": 2, "ls": ""}
+        theirs["mec"] = COLOURS["ink"]
         for place, (_, verdict, paper) in enumerate(drawn):
-            colour = COLOURS[_COLOURS[verdict.words]]
-            ax.plot(verdict.difference.ends, [place, place], color=colour, lw=5)
-            ax.plot(verdict.difference.value, place, "o", color=colour, ms=11)
-            ax.plot(paper, place - 0.25, "D", mfc="none", mec=COLOURS["ink"], mew=2)
+            look["color"] = COLOURS[_COLOURS[verdict.words]]
+            ax.plot(verdict.difference.ends, [place, place], **look)
+            ax.plot(verdict.difference.value, place, "o", **look)
+            ax.plot(paper, place - 0.25, **theirs)
         for words, colour in _COLOURS.items():
-            ax.plot([], [], "o-", color=COLOURS[colour], lw=5, ms=11, label=f"ours: {words}")
-        ax.plot([], [], "D", mfc="none", mec=COLOURS["ink"], mew=2, label="the paper")
-        fig.legend(ncols=2, loc="outside lower center")
-        ax.set_yticks(range(len(drawn)), [_name(row) for row, *_ in drawn])
-        ax.set_ylim(len(drawn) - 0.4, -0.6)
+            ax.plot([], [], "o-", **look | {"color": COLOURS[colour]}, label=f"ours: {words}")
+        ax.plot([], [], **theirs, label="the paper")
+        fig.legend(ncols=4, loc="outside lower center")
+        if on_slide():  # so many rows have no room for their names there
+            _name_sections(ax, [row.claim.section for row, *_ in drawn])
+        else:
+            ax.set_yticks(range(len(drawn)), [_name(row) for row, *_ in drawn])
+        ax.set_ylim(len(drawn) - 0.2, -0.9)
         ax.grid(axis="y", visible=False)
         ax.set_xlabel("difference from the control")
         plt.close(fig)
@@ -180,6 +196,17 @@ def beside_the_paper(rows: Sequence[Row]) -> Drawing:
             for row, v, paper in drawn
         ),
     )
+
+
+def _name_sections(ax: Axes, sections: Sequence[str]) -> None:
+    """Name the rows of each section together, and part them from the next."""
+    groups = pd.Series(range(len(sections))).groupby(list(sections), sort=False)
+    ax.set_yticks(
+        groups.mean(), [f"§{name} {_ABOUT.get(name, '')}".rstrip() for name in groups.groups]
+    )
+    ax.tick_params(axis="y", length=0)
+    for last in groups.max().iloc[:-1]:
+        ax.axhline(last + 0.5, color=COLOURS["faint"], lw=1)
 
 
 def _name(row: Row) -> str:

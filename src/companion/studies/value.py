@@ -267,9 +267,11 @@ def trained(recorded: Runs, today: Runs, bound: Callable[[np.ndarray], np.ndarra
         fig, (left, right) = plt.subplots(1, 2, figsize=(11, 5))
         _draw_moves(left, policy, value)
         sizes = np.array([0.0015, 0.6])
-        left.plot(sizes, bound(sizes), color=COLOURS["ink"], lw=1.5, ls="--")
-        left.text(0.0035, 0.013, "bound on the value")
+        left.plot(
+            sizes, bound(sizes), color=COLOURS["ink"], lw=1.5, ls="--", label="bound on value"
+        )
         _draw_helping(right, helps)
+        fig.legend(*left.get_legend_handles_labels(), loc="outside lower center", ncols=3)
         plt.close(fig)
     table = pd.concat(
         part.assign(measure=name, run=run)
@@ -303,11 +305,11 @@ def trained(recorded: Runs, today: Runs, bound: Callable[[np.ndarray], np.ndarra
 def _draw_moves(ax: Axes, policy: list[pd.DataFrame], value: list[pd.DataFrame]) -> None:
     """Distances moved against the size of the perturbation; each pair is recorded and of today."""
     floor = interval(policy[0], FLOOR)
-    ax.axhspan(max(floor.low, 5e-4), floor.high, color=COLOURS["faint"], alpha=0.25, lw=0)
-    ax.text(0.0017, floor.value, "GRPO's noise floor", color=COLOURS["faint"], va="center")
+    ends = max(floor.low, 5e-4), floor.high
+    ax.axhspan(*ends, color=COLOURS["faint"], alpha=0.25, lw=0, label="GRPO's noise floor")
     tied = [f"exact, tied, help {size:g}" for size in SIZES]
     series = (
-        (policy, tied, "orange", "policy"),
+        (policy, tied, "orange", "policy, exact gradient"),
         (policy, ["exact, oracle, help 0.3"], "green", "policy, no tie"),
         (policy, ["GRPO, tied, help 0.3"], "purple", "policy, GRPO"),
         (value, tied, "blue", "value"),
@@ -318,7 +320,6 @@ def _draw_moves(ax: Axes, policy: list[pd.DataFrame], value: list[pd.DataFrame])
         draw_means(ax, places, old, names, colour, label=label)
         for place, name in zip(places, names, strict=True):
             draw_runs(ax, place * 1.12, new, name, colour, new=True)
-    ax.legend(loc="lower right")
     ax.set(xscale="log", yscale="log", xlim=(0.0015, 0.6), ylim=(5e-4, 2))
     ax.set(title="How far they move", xlabel="largest change of a reward, δ")
     ax.set_ylabel("moved on boundary requests")
@@ -331,13 +332,12 @@ def _draw_helping(ax: Axes, helps: list[pd.DataFrame]) -> None:
     names = ["exact, tied, refuse 0.03", "exact, tied"]
     names += [f"exact, tied, help {size:g}" for size in SIZES]
     sampled = ["GRPO, tied", "GRPO, tied, help 0.3"]
-    draw_means(ax, range(len(names)), helps[0], names, "orange", ls="none", label="exact gradient")
+    draw_means(ax, range(len(names)), helps[0], names, "orange", ls="none")
     places = [names.index(name.replace("GRPO", "exact")) + 0.25 for name in sampled]
-    draw_means(ax, places, helps[0], sampled, "purple", ls="none", label="GRPO")
+    draw_means(ax, places, helps[0], sampled, "purple", ls="none")
     for place, name in enumerate(names):
         draw_runs(ax, place + 0.12, helps[1], name, "orange", new=True)
     ticks = ["refuse\n0.03", "none", *(f"help\n{size:g}" for size in SIZES)]
     ax.set_xticks(range(len(names)), ticks)
     ax.set(title="What the policy does", xlabel="act that is paid more, and δ", ylim=(-0.04, 1.04))
     ax.set_ylabel("probability of helping")
-    ax.legend(loc="lower right")
