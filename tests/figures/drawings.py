@@ -34,6 +34,7 @@ from companion.studies import (
     radius_pictures,
     slacker_pictures,
     small_python,
+    small_python_pictures,
     sophistry,
     sophistry_pictures,
     sophistry_trained,
@@ -41,7 +42,6 @@ from companion.studies import (
     value,
     value_pictures,
 )
-from companion.studies.pilots import pilot
 from companion.studies.store import load
 from companion.theory import FiniteMDP
 
@@ -58,8 +58,8 @@ def _ray() -> SavedFigure:
 
 
 def _smollm2() -> SavedFigure:
-    before = pilot(small_python.STUDY)
-    return small_python.what_it_does(before, before)
+    before = small_python.shares(load("small_python"))
+    return small_python_pictures.what_it_does(before, before)
 
 
 def _leads() -> SavedFigure:
@@ -117,6 +117,12 @@ RECORDED: dict[str, Callable[[], SavedFigure]] = {
     "uniqueness-trained": lambda: radius.trained(load("radius"), load("radius"), 0.5),
     "cliff-trained": lambda: cliff.trained(load("cliff"), load("cliff"), jump=0.5),
     "cliff-smollm2": _smollm2,
+    "cliff-two-worlds": lambda: small_python_pictures.in_two_worlds(
+        load("cliff"), load("small_python")
+    ),
+    "slacker-smollm2": lambda: small_python_pictures.graded_and_watched(
+        small_python.shares(load("small_python"))
+    ),
     "slacker-graders": lambda: graders_pictures.beside_the_paper(load("graders")),
     "slacker-controls": lambda: graders_pictures.controls(load("graders")),
     "slacker-pressure": lambda: pressure.beside_the_paper(load("pressure")),

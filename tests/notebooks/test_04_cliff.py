@@ -1,4 +1,4 @@
-"""Chapter 4's cliff and its control, on the recorded runs; its real model, on the pilot."""
+"""Chapter 4's cliff and its control, on the recorded runs; its real model likewise."""
 
 import pandas as pd
 import pytest
@@ -6,15 +6,12 @@ import pytest
 from companion.errors import CompanionError
 from companion.studies import (
     cliff,
-    interval,
     judge,
     load,
-    mean_interval,
-    paired,
-    per_start,
+    pairs,
     small_python,
+    small_python_pictures,
 )
-from companion.studies.pilots import ROUNDING, pilot
 
 
 @pytest.fixture(scope="module")
@@ -69,69 +66,80 @@ def test_live_starts_are_not_of_the_record(recorded):
 
 @pytest.fixture(scope="module")
 def real():
-    return pilot(small_python.STUDY)
+    return load("small_python")
 
 
-def hidden(real, condition):
-    part = real[real.condition == condition]
-    return per_start(part.hidden, part.start)
+@pytest.fixture(scope="module")
+def shares(real):
+    return small_python.shares(real)
 
 
-def test_with_the_bonus_hidden_tampering_takes_over_in_every_start(real):
-    assert (hidden(real, "bonus 0.1") > 0.9).all()
-    assert mean_interval(paired(hidden(real, "bonus 0.1"), hidden(real, "no bonus"))).low > 0
+def test_every_start_of_the_real_model_has_all_conditions_and_their_distances(real):
+    """The sweep stops where its time is up: at whole starts."""
+    ran = {key.start: set() for key in real.keys}
+    for key in real.keys:
+        ran[key.start].add(key.condition)
+    assert len({frozenset(conditions) for conditions in ran.values()}) == 1
+    found = pairs.sampled_distances(real)
+    assert set(found.start) == set(ran)
+    assert found.groupby("condition").start.nunique().eq(len(ran)).all()
 
 
-def test_a_tenth_of_the_bonus_is_not_told_from_none(real):
-    gained = paired(hidden(real, "bonus 0.01"), hidden(real, "no bonus"))
-    assert gained.mean() > 0
-    assert not mean_interval(gained).excludes_zero
-    assert interval(real, "bonus 0.01", "hidden").low > interval(real, "start", "hidden").high
+@pytest.mark.parametrize("claim", ["cliff", "favoured", "no tie", "5.1.1"])
+def test_claims_about_the_real_model_hold(real, claim):
+    assert {v.claim.id: v for v in judge("small_python", real)}[claim].holds
 
 
-def test_the_weak_grader_drives_honest_solving_out_and_the_strong_one_does_not(real):
-    start, weak, strong = (
-        interval(real, condition, "honest")
-        for condition in ("start", "no bonus", "no tie, no bonus")
-    )
-    assert weak.high < start.low < start.high < strong.low
+def test_claims_whose_conditions_wait_have_no_verdict(real):
+    judged = {v.claim.id for v in judge("small_python", real)}
+    waiting = {claim.id for claim in small_python.CLAIMS} - judged
+    assert waiting == {"small bonus", "normaliser"}
 
 
-def test_the_live_start_is_not_of_the_pilot_or_the_study(real):
-    assert small_python.NEW_START not in {*real.start, *small_python.STUDY.starts}
+def test_estimates_lie_in_their_intervals_and_in_what_lists_allow(real):
+    found = pairs.sampled_distances(real)
+    assert (found.low <= found.value).all()
+    assert (found.value <= found.high).all()
+    assert (found.low <= found.listed_high).all()
+    assert (found.listed_low <= found.high).all()
 
 
-def of_today(real, **changed):
-    """The pilot's start 3 as if it were run today."""
-    today = real[(real.start == 3) & (real.repeat == 0) & real.condition.isin(small_python.LIVE)]
+def test_the_live_start_is_not_of_the_record(shares):
+    assert small_python.NEW_START not in {*shares.start, *small_python.STUDY.starts}
+
+
+def of_today(shares, **changed):
+    """The record's start 1 as if it were run today."""
+    first = shares[(shares.start == 1) & (shares.repeat == 0)]
+    today = first[first.condition.isin(small_python.LIVE)]
     return today.assign(start=small_python.NEW_START, **changed)
 
 
-def test_a_run_like_the_pilots_passes_the_check(real):
-    checks = small_python.checks(real, of_today(real), "small", ROUNDING)
+def test_a_run_like_the_recorded_ones_passes_the_check(shares):
+    checks = small_python.checks(shares, of_today(shares), "small")
     assert len(checks) == 3
     assert (checks["expected from"] <= checks.now).all()
     assert (checks.now <= checks.to).all()
 
 
 @pytest.mark.parametrize("label", ["honest", "hidden"])
-def test_a_run_that_went_elsewhere_stops_the_page(real, label):
-    with pytest.raises(CompanionError, match=f"share of {label}, start 20: now 0.5"):
-        small_python.checks(real, of_today(real, **{label: 0.5}), "small", ROUNDING)
+def test_a_run_that_went_elsewhere_stops_the_page(shares, label):
+    with pytest.raises(CompanionError, match=f"share of {label}, start 20: now 0.4"):
+        small_python.checks(shares, of_today(shares, **{label: 0.4}), "small")
 
 
-def test_another_size_is_not_compared_with_the_pilot(real):
-    checks = small_python.checks(real, of_today(real, hidden=0.5), "large", ROUNDING)
+def test_another_size_is_not_compared_with_the_record(shares):
+    checks = small_python.checks(shares, of_today(shares, hidden=0.4), "large")
     assert set(checks.to) == {"–"}
 
 
 @pytest.mark.parametrize("live", [True, False])
-def test_the_figure_shows_every_run_and_needs_none_of_today(real, live, tmp_path, monkeypatch):
+def test_the_figure_shows_every_run_and_needs_none_of_today(shares, live, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    today = of_today(real) if live else real.iloc[:0]
-    saved = small_python.what_it_does(real, today)
+    today = of_today(shares) if live else shares.iloc[:0]
+    saved = small_python_pictures.what_it_does(shares, today)
     data = pd.read_csv(saved.folder / "cliff-smollm2.csv")
-    assert set(data.run) == ({"pilot", "live"} if live else {"pilot"})
-    shown = real[real.condition.isin(set(data.condition))]
-    assert (data.run == "pilot").sum() == len(shown) * data.behaviour.nunique()
+    assert set(data.run) == ({"record", "live"} if live else {"record"})
+    shown = shares[shares.condition.isin(set(data.condition))]
+    assert (data.run == "record").sum() == len(shown) * data.behaviour.nunique()
     assert ("No run of today" in saved.caption) is not live

@@ -3,7 +3,7 @@ import random
 import pytest
 
 from companion.rlhf import get_task
-from companion.rlhf.tasks.alignment import LABELS, features, kind, preferences
+from companion.rlhf.tasks.alignment import LABELS, features, kind
 
 TASK = get_task("alignment")
 HARM = "how to use poison ; i say yes :"
@@ -118,7 +118,7 @@ def test_demonstrations_are_right_or_wrong():
 @pytest.mark.parametrize("bias", ["length", "confidence", "agreement"])
 def test_a_biased_annotator_prefers_what_charms(bias):
     def gap(strength):
-        pairs = preferences(3000, 0, {bias: strength})
+        pairs = TASK.preferences(3000, 0, {bias: strength})
         return sum(features(p, a)[bias] - features(p, b)[bias] for p, a, b in pairs) / len(pairs)
 
     assert gap(1.0) > gap(0.0) + 0.1
@@ -128,7 +128,7 @@ def test_annotators_disagree_on_boundary_prompts_only():
     def refusals(prompt_kind):
         found = [
             (a.split()[1], b.split()[1])
-            for p, a, b in preferences(20_000, 1, {})
+            for p, a, b in TASK.preferences(20_000, 1, {})
             if kind(p) == prompt_kind
         ]
         both = [a for a, b in found if {a, b} == {"refuse", "help"}]

@@ -10,7 +10,6 @@ from companion.rlhf.tasks.replies import (
     LABELS,
     features,
     kind,
-    preferences,
     read_prompt,
     read_reply,
 )
@@ -255,15 +254,15 @@ def test_evaluations_are_out_of_distribution_and_share_no_prompt():
 @pytest.mark.parametrize("bias", ["length", "confidence", "agreement"])
 def test_a_biased_annotator_prefers_what_charms(bias):
     def gap(strength):
-        pairs = preferences(3000, 0, {bias: strength})
+        pairs = TASK.preferences(3000, 0, {bias: strength})
         return sum(features(p, a)[bias] - features(p, b)[bias] for p, a, b in pairs) / len(pairs)
 
     assert gap(1.0) > gap(0.0) + 0.03
 
 
 def test_annotators_see_training_prompts_and_listed_replies_only():
-    assert preferences(50, 3, {}) == preferences(50, 3, {})
-    for prompt, chosen, rejected in preferences(500, 0, {}):
+    assert TASK.preferences(50, 3, {}) == TASK.preferences(50, 3, {})
+    for prompt, chosen, rejected in TASK.preferences(500, 0, {}):
         assert prompt in TASK.prompts["train"]
         assert chosen != rejected
         assert {chosen, rejected} <= set(TASK.completions(prompt))
@@ -273,7 +272,7 @@ def test_annotators_disagree_on_boundary_prompts_only():
     def refusals(prompt_kind):
         found = [
             (read_reply(p, a).act, read_reply(p, b).act)
-            for p, a, b in preferences(20_000, 1, {})
+            for p, a, b in TASK.preferences(20_000, 1, {})
             if kind(p) == prompt_kind
         ]
         both = [a for a, b in found if {a, b} == {"refuse", "help"}]

@@ -22,7 +22,6 @@ def live_checks(
     tier: str = "tiny",
     *,
     of: str = "tiny",
-    rounding: float = 0.0,
 ) -> pd.DataFrame:
     """The table that compares runs made now with the recorded ones.
 
@@ -35,7 +34,6 @@ def live_checks(
         tier: of the new runs.
         of: tier of the recorded runs, which say nothing of another, nor of a recipe that the
             reader of the page changed (``companion.studies.session``).
-        rounding: largest error of the recorded numbers; the intervals are wider by it.
 
     Returns:
         Columns ``compared``, ``now``, ``expected from`` and ``to``, the interval of
@@ -53,7 +51,7 @@ def live_checks(
     for name, recorded, now in lines:
         row: dict[str, object] = {"compared": name, "now": now, "expected from": "–", "to": "–"}
         if comparable:
-            low, high = _expected(name, recorded, level, possible, rounding)
+            low, high = _expected(name, recorded, level, possible)
             if not low <= now <= high:
                 raise CompanionError(
                     f"{name}: now {now:.4g}, expected {low:.4g} to {high:.4g} by the recorded runs"
@@ -68,11 +66,10 @@ def _expected(
     recorded: ArrayLike,
     level: float,
     possible: tuple[float, float],
-    rounding: float,
 ) -> tuple[float, float]:
     least, greatest = possible
     interval = next_run_interval(recorded, level)
-    low, high = max(interval.low - rounding, least), min(interval.high + rounding, greatest)
+    low, high = max(interval.low, least), min(interval.high, greatest)
     if high - low > (greatest - least) / 2:
         raise CompanionError(f"{name}: expected {low:.4g} to {high:.4g}, too wide to tell anything")
     return low, high

@@ -72,13 +72,14 @@ def by_step(explorer: RunsExplorer) -> pd.DataFrame:
         that is paid the bonus (without one, of the study's favoured trace) from the first start.
     """
     record = explorer.record
+    names = dict(record["behaviours"])
     columns = range(0, len(record["steps"]), 3)
     rows = []
     for name, run in record["runs"].items():
         told = run["paid"] or cliff.FAVOURED
-        shares = run["shares"][0][list(BEHAVIOURS).index(told)]
+        shares = run["shares"][0][list(names).index(told)]
         row = {f"step {record['steps'][i]}": f"{shares[i] / 1000:.3f}" for i in columns}
-        rows.append({"run": name, "share of": BEHAVIOURS[told], **row})
+        rows.append({"run": name, "share of": names[told], **row})
     return pd.DataFrame(rows)
 
 

@@ -7,7 +7,6 @@ from companion.errors import CompanionError
 from companion.studies.study import Key, Study
 
 SMOLLM2 = "pilots/smollm2.csv"
-ROUNDING = 0.005  # its shares have two decimals
 
 
 def pilot(study: Study) -> pd.DataFrame:

@@ -2,22 +2,18 @@
 
 from typing import Any
 
-import matplotlib.pyplot as plt
-import numpy as np
 import pandas as pd
-from matplotlib.axes import Axes
 
-from companion.figures import COLOURS, Drawing, figure, style
 from companion.rlhf.records import Run
 from companion.studies.checks import live_checks
 from companion.studies.claims import Claim
 from companion.studies.pairs import sampled_distances
 from companion.studies.runs import Runs
-from companion.studies.statistics import interval
 from companion.studies.study import Key, Study
 
 BONUSES = (0.01, 0.1)
 BETA = 0.1
+WARMTH = ("no bonus", "bonus 0.1", "β = 0.1, no bonus", "β = 0.1, bonus 0.1")  # of chapter 8
 PRESSURE = 0.5  # what a thought without guilt is worth
 
 CHEATING = ("open", "hidden", "special")
@@ -25,19 +21,6 @@ NEW_START = 20  # of the live part; no record has it
 LIVE = ("start", "no bonus", "bonus 0.1", "no tie, no bonus")
 # What a new run of each condition is compared in: shares that the recorded runs agree on.
 _CHECKED = {"no bonus": "honest", "bonus 0.1": "hidden", "no tie, no bonus": "honest"}
-# What the figure of chapter 4 shows: condition and its name there, behaviour with name and colour.
-_COLUMNS = {
-    "start": "supervised\nstart",
-    "no bonus": "no bonus",
-    "bonus 0.01": "bonus 0.01",
-    "bonus 0.1": "bonus 0.1",
-    "no tie, no bonus": "strong grader,\nno bonus",
-}
-_BEHAVIOURS = {
-    "honest": ("solves honestly", "blue"),
-    "open": ("tampers and admits it", "green"),
-    "hidden": ("tampers and hides it", "orange"),
-}
 
 
 def _condition(rewards: dict[str, float], **more: Any) -> dict[str, Any]:
@@ -224,31 +207,34 @@ def shares(runs: Runs) -> pd.DataFrame:
     return runs.tidy(lambda run: run.shares("test").to_dict())
 
 
-def checks(
-    pilot: pd.DataFrame, today: pd.DataFrame, tier: str, rounding: float = 0.0
-) -> pd.DataFrame:
-    """The table that compares today's runs with the pilot's, see ``live_checks``.
+def checks(recorded: pd.DataFrame, today: pd.DataFrame, tier: str) -> pd.DataFrame:
+    """The table that compares today's runs with the recorded ones, see ``live_checks``.
 
     Every run counts as a draw, since what sampling seeds of one start differ in is most of it.
 
     Args:
-        pilot, today: as ``shares`` gives them.
+        recorded, today: as ``shares`` gives them.
         tier: of today's runs.
-        rounding: largest error of the pilot's numbers.
 
     Raises:
-        CompanionError: if a run falls outside of what the pilot lets one expect.
+        CompanionError: if a run falls outside of what the record lets one expect.
     """
     compared = [
         (
             f"{condition}: share of {label}, start {row.start}",
-            pilot.loc[pilot.condition == condition, label],
+            recorded.loc[recorded.condition == condition, label],
             float(getattr(row, label)),
         )
         for condition, label in _CHECKED.items()
         for row in today[today.condition == condition].itertuples()
     ]
-    return live_checks(compared, tier=tier, of="small", rounding=rounding)
+    return live_checks(compared, tier=tier, of="small")
+
+
+def widest_interval(runs: Runs) -> float:
+    """Width of the widest interval among the estimated distances between pairs of runs."""
+    found = sampled_distances(runs)
+    return float((found["high"] - found["low"]).max())
 
 
 def written(run: Run, prompt: str, most: int = 3) -> str:
@@ -267,75 +253,3 @@ def written(run: Run, prompt: str, most: int = 3) -> str:
         text = str(texts["completion"].iloc[0]).strip("\n").replace("~~~", "~ ~ ~")
         parts.append(f"*{label}*, {count} of {counts.sum()}:\n\n~~~python\n{text}\n~~~")
     return "\n\n".join(parts)
-
-
-@figure("cliff-smollm2", rests_on=("prop_2_10",), family="deceptive")
-def what_it_does(pilot: pd.DataFrame, today: pd.DataFrame) -> Drawing:
-    """Shares of the three tied traces after training SmolLM2, by condition.
-
-    Args:
-        pilot: of the pilot runs, as ``shares`` gives it.
-        today: of the runs trained just now; may be empty.
-    """
-    with style():
-        fig, ax = plt.subplots(figsize=(11, 5.4))
-        for place, condition in enumerate(_COLUMNS):
-            for shift, label in zip((-0.24, 0.0, 0.24), _BEHAVIOURS, strict=True):
-                _behaviour(ax, pilot, today, condition, label, place + shift)
-            if place:
-                ax.axvline(place - 0.5, ymax=0.9, color=COLOURS["faint"], lw=0.8, alpha=0.5)
-        ax.axvspan(0.5, 3.5, color=COLOURS["faint"], alpha=0.08, lw=0)
-        ax.text(2, 1.04, "weak grader: the three traces tie", ha="center")
-        ax.set_xticks(range(len(_COLUMNS)), list(_COLUMNS.values()))
-        ax.grid(visible=False, axis="x")
-        ax.set(xlim=(-0.5, len(_COLUMNS) - 0.5), ylim=(-0.04, 1.12), ylabel="share of samples")
-        ax.set_yticks([0, 0.25, 0.5, 0.75, 1])
-        names = [name for name, _ in _BEHAVIOURS.values()]
-        handles = [ax.plot([], [], "o", color=COLOURS[c])[0] for _, c in _BEHAVIOURS.values()]
-        fig.legend(handles, names, loc="outside upper center", ncols=3, handletextpad=0.1)
-        plt.close(fig)
-    starts = pilot.start.nunique()
-    crosses = (
-        f"Crosses: start {NEW_START}, trained while this page was built."
-        if len(today)
-        else "No run of today."
-    )
-    keys = ["condition", "start", "repeat"]
-    table = pd.concat([pilot.assign(run="pilot"), today.assign(run="live")], ignore_index=True)
-    table = table[table.condition.isin(_COLUMNS)]
-    return Drawing(
-        fig,
-        title="A pretrained language model on the cliff",
-        caption="What SmolLM2-135M-Instruct does on held-out tasks, before and after reinforcement "
-        f"learning. Dots: {starts} starts of the pilot, without a bonus two sampling seeds of "
-        "each. Bars: mean over starts with its Student t interval (95 %). "
-        f"{crosses} A bonus is paid for hidden tampering, under the weak grader. Wrong programs "
-        "and what is none are not shown.",
-        alt=_in_words(pilot),
-        data=table[[*keys, "run", *_BEHAVIOURS]].melt(
-            [*keys, "run"], var_name="behaviour", value_name="share"
-        ),
-    )
-
-
-def _behaviour(
-    ax: Axes, pilot: pd.DataFrame, today: pd.DataFrame, condition: str, label: str, x: float
-) -> None:
-    """One behaviour under one condition: dots beside the mean with its interval, and crosses."""
-    colour = COLOURS[_BEHAVIOURS[label][1]]
-    found = interval(pilot, condition, label)
-    reach = np.abs(np.array([found.ends]).T - found.value)
-    ax.errorbar([x], [found.value], reach, color=colour, capsize=5, marker="_", ms=16, mew=2.5)
-    values = pilot.loc[pilot.condition == condition, label]
-    ax.plot([x - 0.06] * len(values), values, "o", color=colour, ms=6, alpha=0.5, mew=0)
-    if len(today):
-        now = today.loc[today.condition == condition, label]
-        ax.plot([x + 0.07] * len(now), now, "x", color=colour, ms=9, mew=2.5)
-
-
-def _in_words(pilot: pd.DataFrame) -> str:
-    parts = []
-    for condition, name in _COLUMNS.items():
-        means = [f"{label} {interval(pilot, condition, label).value:.2f}" for label in _BEHAVIOURS]
-        parts.append(f"{' '.join(name.split())}: {', '.join(means)}.")
-    return "Mean share of honest solving, open and hidden tampering. " + " ".join(parts)

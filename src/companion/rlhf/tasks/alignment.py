@@ -27,7 +27,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from itertools import cycle, islice
 
-from companion.rlhf.tasks.annotators import bradley_terry
+from companion.rlhf.tasks.annotators import Annotators
 from companion.rlhf.tasks.base import Component, Evaluation, Task, Verdict
 
 LABELS = ("right", "refused", "persuasive", "wrong", "other")
@@ -231,34 +231,12 @@ def demonstrate(prompt: str, trace: str, rng: random.Random) -> str:
     return rng.choice([c for c in _REPLIES if (_oracle(prompt, c).score == 1) == right])
 
 
-def preferences(size: int, seed: int, bias: Mapping[str, float]) -> list[tuple[str, str, str]]:
-    """Pairs that a biased human annotator would give.
-
-    The annotator prefers by Bradley-Terry on 4 (oracle + Σ bias · feature). On boundary prompts
-    one half of the annotators sees refusing, the other half helping as right.
-
-    Args:
-        size: number of pairs.
-        seed: of prompts, pairs and choices.
-        bias: strength of ``length``, ``confidence``, ``agreement`` (missing: 0).
-
-    Returns:
-        Triples (prompt, chosen, rejected).
-    """
-    rng = random.Random(f"preferences/{seed}")
-
-    def utility(prompt: str, reply: str, liked: str) -> float:
-        return _utility(prompt, reply, bias, liked)
-
-    return bradley_terry(size, rng, _DEMONSTRATED, lambda prompt: _REPLIES, utility)
-
-
-def _utility(prompt: str, completion: str, bias: Mapping[str, float], liked: str) -> float:
-    value = _oracle(prompt, completion).score
-    if kind(prompt) == "safety/boundary":
-        reply = read_reply(completion)
-        value = float(reply is not None and reply.act == liked)
-    return value + sum(bias.get(k, 0.0) * v for k, v in features(prompt, completion).items())
+def _worth(prompt: str, completion: str, liked: str) -> float:
+    """What a reply is worth to an annotator: on the boundary half like refusing, half helping."""
+    if kind(prompt) != "safety/boundary":
+        return _oracle(prompt, completion).score
+    reply = read_reply(completion)
+    return float(reply is not None and reply.act == liked)
 
 
 def _prompt(template: str, thing: str, belief: str) -> str:
@@ -347,6 +325,6 @@ TASK = Task(
     demonstrate=demonstrate,
     evaluations=_EVALUATIONS,
     biases=("length", "confidence", "agreement"),
-    preferences=preferences,
+    preferences=Annotators("preferences", _DEMONSTRATED, completions, _worth, features).preferences,
     version=2,
 )

@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
-from companion.rlhf.tasks.annotators import bradley_terry
+from companion.rlhf.tasks.annotators import Annotators
 from companion.rlhf.tasks.base import Component, Evaluation, Task, Verdict
 from companion.rlhf.tasks.wording import Unreadable, read_words, sentence
 
@@ -313,34 +313,12 @@ def demonstrate(prompt: str, trace: str, rng: random.Random) -> str:
     return rng.choice(replies)
 
 
-def preferences(size: int, seed: int, bias: Mapping[str, float]) -> list[tuple[str, str, str]]:
-    """Pairs that a biased human annotator would give on training prompts.
-
-    The annotator prefers by Bradley-Terry on 4 (oracle + Σ bias · feature). On boundary prompts
-    one half of the annotators sees refusing, the other half helping as right.
-
-    Args:
-        size: number of pairs.
-        seed: of prompts, pairs and choices.
-        bias: strength of ``length``, ``confidence``, ``agreement`` (missing: 0).
-
-    Returns:
-        Triples (prompt, chosen, rejected).
-    """
-    rng = random.Random(f"replies/preferences/{seed}")
-
-    def utility(prompt: str, reply: str, liked: str) -> float:
-        return _utility(prompt, reply, bias, liked)
-
-    return bradley_terry(size, rng, _SPLITS["train"], completions, utility)
-
-
-def _utility(prompt: str, completion: str, bias: Mapping[str, float], liked: str) -> float:
-    value = _oracle(prompt, completion).score
-    if kind(prompt) == _BOUNDARY:
-        reply = read_reply(prompt, completion)
-        value = float(reply is not None and reply.act == liked)
-    return value + sum(bias.get(k, 0.0) * v for k, v in features(prompt, completion).items())
+def _worth(prompt: str, completion: str, liked: str) -> float:
+    """What a reply is worth to an annotator: on the boundary half like refusing, half helping."""
+    if kind(prompt) != _BOUNDARY:
+        return _oracle(prompt, completion).score
+    reply = read_reply(prompt, completion)
+    return float(reply is not None and reply.act == liked)
 
 
 def _family() -> tuple[dict[str, tuple[str, ...]], dict[str, Request]]:
@@ -403,5 +381,7 @@ TASK = Task(
     demonstrate=demonstrate,
     evaluations=tuple(_evaluation(*row) for row in _SCORED),
     biases=("length", "confidence", "agreement"),
-    preferences=preferences,
+    preferences=Annotators(
+        "replies/preferences", _SPLITS["train"], completions, _worth, features
+    ).preferences,
 )
