@@ -8,6 +8,8 @@ from built_site import HTML, NEEDS_SITE, PAGES
 from lxml import html
 from playwright.sync_api import expect
 
+from companion.studies.registry import figures
+
 AXE = HTML.parents[1] / "node_modules" / "axe-core" / "axe.min.js"
 RAW = re.compile(
     r"\{prf:|\{cite|\{numref|\{figure|\{eq\}|:::|```\{|Traceback|\bnan\b", re.IGNORECASE
@@ -92,6 +94,10 @@ def test_each_explorer_is_followed_by_what_says_the_same_without_scripts(page):
 
 
 SIDECARS = sorted(HTML.glob("figures/*/*.json"))
+
+
+def test_every_figure_is_on_a_page():
+    assert {sidecar.stem for sidecar in SIDECARS} == {*figures()}
 
 
 @pytest.mark.parametrize("sidecar", SIDECARS, ids=lambda path: path.stem)
