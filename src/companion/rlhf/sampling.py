@@ -2,7 +2,8 @@
 
 The keys and values of the prompts are computed once per prompt and shared by its completions. On
 a GPU the one-token step is captured as a CUDA graph, since launching its kernels one by one would
-take longer than computing them.
+take longer than computing them; there every row is computed to the end. A CPU leaves out the rows
+that have ended.
 """
 
 import sys
@@ -17,6 +18,8 @@ from companion.rlhf.compat import set_lengths
 from companion.rlhf.hardware import autocast
 
 Tokens = tuple[int, ...]
+
+_WORTH = 0.25  # of the rows: to leave out fewer takes longer than to compute them
 
 
 class Sampler:
@@ -57,17 +60,21 @@ class Sampler:
         step = self._step(len(ids) * count, ids.shape[1])
         step.begin(cache, lengths, count)
         drawn = torch.full((len(ids) * count, self._length), self._eos, device=device)
-        ended = torch.zeros(len(drawn), dtype=torch.bool, device=device)
+        rows = torch.arange(len(drawn), device=device)  # those that are computed
+        ended = torch.zeros(len(drawn), dtype=torch.bool, device=device)  # which of them are idle
         logits = logits.repeat_interleave(count, dim=0)
         for t in range(self._length):
             token = _one_of(torch.softmax(logits.float(), dim=-1))
-            drawn[:, t] = torch.where(ended, self._eos, token)
+            drawn[rows, t] = torch.where(ended, self._eos, token)
             ended |= token == self._eos
             if t == self._length - 1 or bool(ended.all()):
                 break
+            if device.type == "cpu" and ended.float().mean() >= _WORTH:
+                step.keep(~ended)
+                rows, token, ended = rows[~ended], token[~ended], ended[~ended]
             logits = step.advance(token, t)
-        rows = [self._cut(row) for row in drawn.tolist()]
-        return [rows[i : i + count] for i in range(0, len(rows), count)]
+        texts = [self._cut(row) for row in drawn.tolist()]
+        return [texts[i : i + count] for i in range(0, len(texts), count)]
 
     def _cut(self, row: list[int]) -> Tokens:
         end = row.index(self._eos) + 1 if self._eos in row else len(row)
@@ -92,6 +99,8 @@ class Sampler:
         return out.logits[:, -1], cache
 
     def _step(self, rows: int, width: int) -> "_Step":
+        if self._policy.device.type == "cpu":  # it loses rows on the way
+            return _Step(self._policy, rows, width, self._length, self._mixed)
         if (rows, width) not in self._steps:
             self._steps[rows, width] = _Step(self._policy, rows, width, self._length, self._mixed)
         return self._steps[rows, width]
@@ -147,6 +156,15 @@ class _Step:
         self._visible.zero_()
         self._visible[:, 0, 0, : self._width] = place >= self._width - lengths[:, None]
         self._positions.copy_(lengths[:, None] - 1)
+
+    def keep(self, rows: torch.Tensor) -> None:
+        """Go on with some rows alone, given as a mask; on a CPU, as a graph has fixed tensors."""
+        for layer in self._layers:
+            assert layer.keys is not None
+            assert layer.values is not None
+            layer.keys, layer.values = layer.keys[rows], layer.values[rows]
+        self._tokens, self._positions = self._tokens[rows], self._positions[rows]
+        self._visible = self._visible[rows]
 
     def advance(self, tokens: torch.Tensor, t: int) -> torch.Tensor:
         """(rows, vocabulary) logits after the ``t``-th new token of each row."""
