@@ -8,9 +8,10 @@ import pytest
 
 from companion.errors import CompanionError
 from companion.studies import claims
-from companion.studies.claims import Claim, judge, verdict_table
+from companion.studies.claims import Claim, judge
 from companion.studies.runs import Runs
 from companion.studies.study import Study
+from companion.studies.verdicts import verdict_box, verdict_table
 
 
 def rows(condition, values, repeats=1):
@@ -156,6 +157,16 @@ def test_a_verdict_says_what_it_stands_on(say):
     (row,) = verdict_table(verdicts).to_dict("records")
     assert row["difference"].startswith("+0.46 [+0.")
     assert row["verdict"] == "holds (confirmatory, 5 of 10 starts so far)"
+
+
+def test_a_page_counts_outcomes_and_folds_the_table_away(say):
+    flat = pd.concat([rows("ours", [0.1, 0.2, 0.1]), rows("control", [0.2, 0.1, 0.1])])
+    held, shown = claim(RISES), claim(flat)
+    assert verdict_box(say(held)).data.startswith("The claim holds.\n\n<details")
+    text = verdict_box(say(held, held, shown, claim(RISES, sign=-1))).data
+    assert text.startswith("Of 4 claims 2 hold, 1 is not shown and 1 is contradicted.")
+    assert text.endswith("\n\n</details>")
+    assert text.count("\n|") == 2 + 4 - 1 + 1
 
 
 def test_a_claim_without_its_control(say):

@@ -12,7 +12,7 @@ _CALLS = {
     "train_pretrained": "the runs",
     "live_checks": "today's runs against the record",
     "checks": "today's runs against the record",
-    "verdict_table": "the claims judged",
+    "verdict_box": "the claims judged",
     "statement": "the statement",
     "symbolic": "the derivation",
     "counterexample": "the counterexample",

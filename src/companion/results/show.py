@@ -76,3 +76,8 @@ def markdown_table(table: pd.DataFrame) -> str:
     """A table of strings and numbers as Markdown, numbers to four digits."""
     shown = table.map(lambda cell: number(cell) if isinstance(cell, float) else str(cell))
     return shown.to_markdown(index=False, tablefmt="github", disable_numparse=True)
+
+
+def folded(title: str, text: str) -> str:
+    """Markdown that a page shows once its title is clicked; print shows it at once."""
+    return f'<details class="folded">\n<summary>{title}</summary>\n\n{text}\n\n</details>'

@@ -14,7 +14,7 @@ of claims, the results map and the tests read them from there::
 """
 
 from companion.studies.checks import live_checks
-from companion.studies.claims import Claim, Verdict, judge, verdict_table
+from companion.studies.claims import Claim, Verdict, judge
 from companion.studies.recording import RunsDiverged, import_records
 from companion.studies.registry import figures, find
 from companion.studies.runs import Runs
@@ -33,6 +33,7 @@ from companion.studies.statistics import (
 from companion.studies.store import load, read_table
 from companion.studies.study import Key, Study
 from companion.studies.tables import append_rows, write_tables
+from companion.studies.verdicts import verdict_box
 
 __all__ = [
     "Claim",
@@ -59,6 +60,6 @@ __all__ = [
     "read_table",
     "share_interval",
     "signed",
-    "verdict_table",
+    "verdict_box",
     "write_tables",
 ]

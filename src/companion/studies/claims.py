@@ -188,20 +188,6 @@ def judge(study: Study | str, runs: Runs | None = None) -> list[Verdict]:
     return _corrected(verdicts, waiting)
 
 
-def verdict_table(verdicts: Sequence[Verdict], spec: str = ".2f") -> pd.DataFrame:
-    """Verdicts as a page shows them: one row a claim, numbers as ``spec`` says."""
-    return pd.DataFrame(
-        {
-            "claim": v.claim.text,
-            "ours": format(v.ours, spec),
-            "control": format(v.control, spec),
-            "difference": format(v.difference, f"+{spec}"),
-            "verdict": f"{v.words} ({v.standing})",
-        }
-        for v in verdicts
-    )
-
-
 def _waits(claim: Claim, runs: Runs) -> bool:
     """Whether a condition of the study that the claim names lacks runs from two starts."""
     starts = Counter(condition for condition, _ in {key[:2] for key in runs.keys})
