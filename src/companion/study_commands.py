@@ -75,6 +75,7 @@ def show(name: Name) -> None:
     """Print a study's conditions with their runs, and its claims with the verdicts."""
     from companion.studies.claims import judge
     from companion.studies.registry import find
+    from companion.studies.statistics import signed
     from companion.studies.store import load
 
     study = find(name)
@@ -93,7 +94,8 @@ def show(name: Name) -> None:
         print(f"    {claim.of}: {verdict.ours:.3f}")
         print(f"    {claim.against}: {verdict.control:.3f}")
         extra = f", margin {claim.margin:g}" if claim.margin is not None else ""
-        paper = f", the paper's number {claim.reported:g}" if claim.reported is not None else ""
+        reported = claim.reported
+        paper = "" if reported is None else f", the paper's number {signed(reported, 'g')}"
         print(f"    difference: {verdict.difference:+.3f}{extra}{paper}")
         p = f"p = {verdict.p:.2g}"
         if claim.confirmatory:

@@ -122,14 +122,15 @@ def test_a_run_like_the_recorded_ones_passes_the_check(shares):
     assert (checks.now <= checks.to).all()
 
 
-@pytest.mark.parametrize("label", ["honest", "hidden"])
-def test_a_run_that_went_elsewhere_stops_the_page(shares, label):
-    with pytest.raises(CompanionError, match=f"share of {label}, start 20: now 0.4"):
-        small_python.checks(shares, of_today(shares, **{label: 0.4}), "small")
+@pytest.mark.parametrize("labels", ["honest", "open, hidden, special"])
+def test_a_run_that_went_elsewhere_stops_the_page(shares, labels):
+    changed = {labels.split(", ")[0]: 0.4}
+    with pytest.raises(CompanionError, match=f"share of {labels}, start 20: now 0.4"):
+        small_python.checks(shares, of_today(shares, **changed), "small")
 
 
 def test_another_size_is_not_compared_with_the_record(shares):
-    checks = small_python.checks(shares, of_today(shares, hidden=0.4), "large")
+    checks = small_python.checks(shares, of_today(shares, honest=0.4), "large")
     assert set(checks.to) == {"–"}
 
 

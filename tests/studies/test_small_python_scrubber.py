@@ -5,12 +5,9 @@ import json
 import numpy as np
 import pytest
 
-from companion.rlhf import get_task
-from companion.studies import load
+from companion.studies import load, small_python
 from companion.studies.cliff_scrubber import BEHAVIOURS, by_step
 from companion.studies.small_python_scrubber import scrubber
-
-PROMPT = get_task("python").prompts["test"][18]
 
 
 @pytest.fixture(scope="module")
@@ -19,8 +16,13 @@ def recorded():
 
 
 @pytest.fixture(scope="module")
-def explorer(recorded):
-    return scrubber(recorded, PROMPT)
+def prompt(recorded):
+    return small_python.example(recorded, 0)
+
+
+@pytest.fixture(scope="module")
+def explorer(recorded, prompt):
+    return scrubber(recorded, prompt)
 
 
 def test_every_run_from_a_start_is_there_but_the_start_itself(recorded, explorer):
@@ -34,12 +36,12 @@ def test_shares_are_those_of_the_batches_and_at_last_of_the_samples(recorded, ex
     for name, run in record["runs"].items():
         for start, shares in zip(record["starts"], run["shares"], strict=True):
             own = recorded.at(name, start)
-            measured = own.metrics[[f"share/{key}" for key in BEHAVIOURS]].to_numpy().T
+            measured = own.metrics[[f"share/{key}" for key in BEHAVIOURS]].to_numpy().T.copy()
             measured[:, -1] = own.shares("train")[list(BEHAVIOURS)]
             assert np.array(shares) == pytest.approx(1000 * measured, abs=0.5001), name
 
 
-def test_texts_were_written_before_or_after_with_these_frequencies(recorded, explorer):
+def test_texts_were_written_before_or_after_with_these_frequencies(recorded, explorer, prompt):
     record = explorer.record
     for name, run in record["runs"].items():
         for start, rows in zip(record["starts"], run["texts"], strict=True):
@@ -48,7 +50,7 @@ def test_texts_were_written_before_or_after_with_these_frequencies(recorded, exp
                 text, label = record["texts"][number]
                 for condition, thousandths in zip(("start", name), both, strict=True):
                     drawn = recorded.at(condition, start).samples
-                    drawn = drawn[drawn["prompt"] == PROMPT]
+                    drawn = drawn[drawn["prompt"] == prompt]
                     same = (drawn.completion.str.strip("\n") == text) & (drawn.label == label)
                     share = drawn["count"][same].sum() / drawn["count"].sum()
                     assert thousandths == pytest.approx(1000 * share, abs=0.5001)

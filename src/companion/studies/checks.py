@@ -22,6 +22,7 @@ def live_checks(
     tier: str = "tiny",
     *,
     of: str = "tiny",
+    noise: float = 0.0,
 ) -> pd.DataFrame:
     """The table that compares runs made now with the recorded ones.
 
@@ -34,6 +35,8 @@ def live_checks(
         tier: of the new runs.
         of: tier of the recorded runs, which say nothing of another, nor of a recipe that the
             reader of the page changed (``companion.studies.session``).
+        noise: of one measurement, by which the intervals are wider: runs that agree by chance do
+            not say that the next one must.
 
     Returns:
         Columns ``compared``, ``now``, ``expected from`` and ``to``, the interval of
@@ -51,7 +54,7 @@ def live_checks(
     for name, recorded, now in lines:
         row: dict[str, object] = {"compared": name, "now": now, "expected from": "–", "to": "–"}
         if comparable:
-            low, high = _expected(name, recorded, level, possible)
+            low, high = _expected(name, recorded, level, possible, noise)
             if not low <= now <= high:
                 raise CompanionError(
                     f"{name}: now {now:.4g}, expected {low:.4g} to {high:.4g} by the recorded runs"
@@ -66,10 +69,11 @@ def _expected(
     recorded: ArrayLike,
     level: float,
     possible: tuple[float, float],
+    noise: float,
 ) -> tuple[float, float]:
     least, greatest = possible
     interval = next_run_interval(recorded, level)
-    low, high = max(interval.low, least), min(interval.high, greatest)
+    low, high = max(interval.low - noise, least), min(interval.high + noise, greatest)
     if high - low > (greatest - least) / 2:
         raise CompanionError(f"{name}: expected {low:.4g} to {high:.4g}, too wide to tell anything")
     return low, high

@@ -49,9 +49,9 @@ def run_start(
 ) -> bool:
     """Train the runs of a study from one start and estimate the distances between them.
 
-    What is there already is not done again; a call that was interrupted goes on. At most 3 policies
-    of ``small_python`` lie on the shelf at a time, 2 of ``small_instructions`` and 2 of
-    ``small_replies``; several starts side by side need as many times the room.
+    What is there already is not done again; a call that was interrupted goes on. At most 2 policies
+    of each of the book's studies lie on the shelf at a time; several starts side by side need as
+    many times the room.
 
     Args:
         study: of pretrained models.
@@ -204,8 +204,8 @@ def sampled_distances(runs: Runs, split: str = "test") -> pd.DataFrame:
     """
     table = tables.read_table(study_folder(runs.study), "pairs")
     table = table[table["split"] == split].drop(columns="split").reset_index(drop=True)
-    floor = table["condition"] == table["partner"]
-    names = table["condition"].astype("str")
+    names, others = (table[column].astype("str") for column in ("condition", "partner"))
+    floor = names == others
     return table.assign(condition=names.where(~floor, names + " (floor)"))
 
 

@@ -83,7 +83,7 @@ def graded_and_watched(recorded: pd.DataFrame) -> Drawing:
     none = recorded.iloc[:0]
     return Drawing(
         _columns(recorded, none, PRESSED),
-        title="A pretrained model cheats where it is not graded, and hides where it is watched",
+        title="Weakly graded, a pretrained model cheats; watched, it hides",
         caption=_captioned(recorded, PRESSED)
         + "The strong grader runs hidden tests, the weak one believes what the program reports; "
         f"watched thoughts earn {small_python.PRESSURE:g} if they admit nothing.",

@@ -10,10 +10,11 @@ from companion.results import show
 from companion.studies.claims import Verdict
 from companion.studies.forecasts import Outcome, how_many_met, outcome_table
 
+# of one, of several, of all
 _OUTCOMES = {
-    "holds": ("holds", "hold"),
-    "not shown": ("is not shown", "are not shown"),
-    "contradicted": ("is contradicted", "are contradicted"),
+    "holds": ("holds", "hold", "All {} claims hold."),
+    "not shown": ("is not shown", "are not shown", "None of the {} claims is shown."),
+    "contradicted": ("is contradicted", "are contradicted", "All {} claims are contradicted."),
 }
 
 
@@ -47,7 +48,9 @@ def _counted(verdicts: Sequence[Verdict]) -> str:
         for words, forms in _OUTCOMES.items()
         if count[words]
     ]
-    said = " and ".join(filter(None, [", ".join(parts[:-1]), parts[-1]]))
+    if len(parts) == 1:
+        return _OUTCOMES[verdicts[0].words][2].format(len(verdicts))
+    said = " and ".join([", ".join(parts[:-1]), parts[-1]])
     return f"Of {len(verdicts)} claims {said}."
 
 
