@@ -6,6 +6,7 @@ import pytest
 from companion.errors import CompanionError
 from companion.studies import claims, index
 from companion.studies.claims import Claim
+from companion.studies.runs import Runs
 from companion.studies.study import Study
 
 VALUES = {
@@ -44,7 +45,7 @@ def made_up(monkeypatch):
     }
     monkeypatch.setattr(index, "modules", lambda: modules)
     monkeypatch.setattr(claims, "module_of", lambda name: modules[name])
-    monkeypatch.setattr(claims, "load", lambda name: ())
+    monkeypatch.setattr(claims, "load", lambda name: Runs(modules[name].STUDY, {}))
     monkeypatch.setattr(index, "has_record", lambda name: name != "untrained")
 
 

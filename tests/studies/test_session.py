@@ -129,7 +129,7 @@ def test_times_are_told_before_training_and_estimates_called_so():
     assert "on the CPU: at most about " in told
     plan = [small_python.STUDY.experiment(*key) for key in small_python.live_keys()]
     told = costs.of_pretrained(small_python.STUDY, plan)
-    assert "60 supervised steps and 60 by policy gradient" in told
+    assert "24 supervised steps and 36 by policy gradient" in told
     assert "on two CPU cores (measured)" in told
     assert told.endswith("on a T4 (estimated, not measured).")
     told = costs.of_pretrained(small_python.STUDY, [plan[0].at_tier("large")])

@@ -86,8 +86,9 @@ def test_every_recorded_run_belongs_to_a_condition(name):
         assert study.key_of(run.experiment) == key
 
 
-@every_record
+@pytest.mark.parametrize("name", [name for name in RECORDED if not find(name).pairs])
 def test_every_condition_has_runs_of_five_starts(name):
+    """Those of pretrained models come a start at a time, see chapter 4's tests."""
     recorded = {(key.condition, key.start) for key in load(name).keys}
     for condition in find(name).conditions:
         assert sum(c == condition for c, _ in recorded) >= 5
