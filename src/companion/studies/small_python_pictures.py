@@ -130,7 +130,7 @@ def in_two_worlds(tiny: Runs, real: Runs) -> Drawing:
     )
     return Drawing(
         fig,
-        title="The same cliff in a tiny model and in a pretrained one",
+        title="How far a bonus moves a tiny model and a pretrained one",
         caption="How far a policy ends from the one trained without the cause, over whole "
         "completions. Tiny model: training prompts, computed from all completions, trained by "
         "GRPO (without a tie: by the exact gradient). SmolLM2: held-out prompts, estimated from "
