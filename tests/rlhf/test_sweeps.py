@@ -122,10 +122,12 @@ def test_ray_without_a_cluster_is_one_line(tmp_path, monkeypatch):
 
 TWO_PROCESSES = """
 import sys
+from pathlib import Path
 import torch.distributed as group
 from companion.rlhf import Experiment, run
 record = run(Experiment.model_validate_json(sys.argv[1]), sys.argv[2])
-print("WORLD", group.get_world_size(), group.get_backend(), record.path.name, flush=True)
+told = f"{group.get_world_size()} {group.get_backend()} {record.path.name}"
+Path(f"world-{group.get_rank()}").write_text(told)  # two processes may print into one line
 """
 
 
@@ -141,10 +143,11 @@ def test_two_processes_train_one_record(tmp_path):
         text=True,
         check=False,
         env={**os.environ, "OMP_NUM_THREADS": "1"},
+        cwd=tmp_path,
     )
     assert done.returncode == 0, done.stderr[-3000:]
-    worlds = [line for line in done.stdout.splitlines() if line.startswith("WORLD")]
-    assert worlds == [f"WORLD 2 gloo {experiment.id}"] * 2
+    worlds = [(tmp_path / f"world-{rank}").read_text() for rank in (0, 1)]
+    assert worlds == [f"2 gloo {experiment.id}"] * 2
     record = read_record(tmp_path / "runs" / experiment.id)
     assert record.metrics["step"].tolist() == [0, 3]
     assert record.provenance["processes"] == 2
