@@ -55,6 +55,7 @@ def test_the_picture_is_cut_nowhere(tmp_path):
     write(tmp_path, RUNS[0], range(5))
     with watch(tmp_path) as live:
         pass
+    live.figure.draw_without_rendering()
     assert off_canvas(live.figure) == []
 
 

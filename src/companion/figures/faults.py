@@ -13,13 +13,18 @@ _PIXEL = 1.0  # of rounding
 _BODY = 0.6  # of a line's height: between the ends of its letters there is room
 
 
-def off_canvas(fig: Figure) -> list[str]:
-    """The artists that the canvas cuts, each with how many points of it are lost at most.
+def missed(fig: Figure) -> list[str]:
+    """What of a figure nobody sees: ``off_canvas`` and ``overlapping``.
 
     Args:
         fig: with its layout settled.
     """
     fig.draw_without_rendering()
+    return [*off_canvas(fig), *overlapping(fig)]
+
+
+def off_canvas(fig: Figure) -> list[str]:
+    """The artists of a drawn figure that the canvas cuts, each with how many points are lost."""
     width, height = fig.bbox.size
     found = []
     for artist in _shown(fig):
@@ -33,12 +38,7 @@ def off_canvas(fig: Figure) -> list[str]:
 
 
 def overlapping(fig: Figure) -> list[str]:
-    """Pairs of texts that lie on each other.
-
-    Args:
-        fig: with its layout settled.
-    """
-    fig.draw_without_rendering()
+    """Pairs of texts of a drawn figure that lie on each other."""
     boxes = {text: _body(text) for text in _texts(fig)}
     return [
         f"{_named(one)} on {_named(other)}"

@@ -143,7 +143,7 @@ def _on_page(fig: Figure, title: str) -> tuple[dict[str, bytes], list[str]]:
     """End of each file's name -> content, and what a reader would miss."""
     with style():
         settle(fig)
-        missed = [*faults.off_canvas(fig), *faults.overlapping(fig)]
+        missed = faults.missed(fig)
         return _light_and_dark(fig, title, "", clear=True), missed
 
 
@@ -152,8 +152,7 @@ def _on_slide(fig: Figure, title: str, id: str) -> tuple[dict[str, bytes], list[
     with slide_style(), style():
         slides.compose(fig, title, citing.attribution(id, url=os.environ.get("COMPANION_URL")))
         small = faults.small_type(fig, slides.SMALLEST_PT, slides.ATTRIBUTION)
-        missed = [*faults.off_canvas(fig), *faults.overlapping(fig), *small]
-        missed = [f"slide: {fault}" for fault in missed]
+        missed = [f"slide: {fault}" for fault in [*faults.missed(fig), *small]]
         return _light_and_dark(fig, title, "-slide"), missed
 
 

@@ -179,9 +179,7 @@ def judge(study: Study | str, runs: Runs | None = None) -> list[Verdict]:
     tables: dict[Callable[[Runs], pd.DataFrame], pd.DataFrame] = {}
     verdicts = []
     waiting = [claim for claim in claims if _waits(claim, found)]
-    for claim in claims:
-        if claim in waiting:
-            continue
+    for claim in (claim for claim in claims if claim not in waiting):
         if claim.measure not in tables:
             tables[claim.measure] = claim.measure(found)
         verdicts.append(_verdict(name, claim, tables[claim.measure]))

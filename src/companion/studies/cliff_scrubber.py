@@ -85,23 +85,37 @@ def by_step(explorer: RunsExplorer) -> pd.DataFrame:
 
 def _shares(run: Run) -> list[list[int]]:
     """[behaviour][step], in thousandths."""
-    return [_thousandths(run.metrics[f"mass/{name}"]) for name in BEHAVIOURS]
+    return [thousandths(run.metrics[f"mass/{name}"]) for name in BEHAVIOURS]
 
 
 def _texts(run: Run, prompt: str, known: dict[tuple[str, str], int]) -> list[list[int]]:
-    """The most probable texts of both ends as (number, before, after); new ones join ``known``."""
+    """The listed texts of a prompt, see ``most_probable``."""
     table = run.split("train")
     table = table[table.prompt == prompt]
     table = table.assign(before=np.exp(table.start_logprob), after=np.exp(table.logprob))
+    return most_probable(table, known)
+
+
+def most_probable(table: pd.DataFrame, known: dict[tuple[str, str], int]) -> list[list[int]]:
+    """The most probable texts of both ends as an explorer's record holds them.
+
+    Args:
+        table: ``completion``, its ``label``, and its share ``before`` and ``after`` training.
+        known: number of each (text, label); new ones join it.
+
+    Returns:
+        A row a text: its number, and both shares in thousandths.
+    """
     ends = [table[table[end] >= _SHOWN].nlargest(_TEXTS, end) for end in ("after", "before")]
     chosen = pd.concat(ends).drop_duplicates("completion")
     numbers = [
-        known.setdefault((str(text), str(label)), len(known))
+        known.setdefault((str(text).strip("\n"), str(label)), len(known))
         for text, label in zip(chosen.completion, chosen.label, strict=True)
     ]
-    both = (_thousandths(chosen[end]) for end in ("before", "after"))
+    both = (thousandths(chosen[end]) for end in ("before", "after"))
     return [list(row) for row in zip(numbers, *both, strict=True)]
 
 
-def _thousandths(values: pd.Series) -> list[int]:
+def thousandths(values: pd.Series) -> list[int]:
+    """Shares as whole thousandths, few bytes each."""
     return [int(x) for x in (1000 * values).round()]

@@ -3,17 +3,16 @@
 from collections.abc import Mapping
 
 import matplotlib.pyplot as plt
-import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from companion.figures import COLOURS, Drawing, figure, style
 from companion.studies import cliff, small_python
-from companion.studies.marks import draw_means
+from companion.studies.marks import bars, draw_means
 from companion.studies.pairs import sampled_distances
 from companion.studies.runs import Runs
-from companion.studies.statistics import interval
+from companion.studies.statistics import interval, of_condition
 
 # Conditions and their names under the axis.
 CLIFF = {
@@ -166,9 +165,8 @@ def _behaviour(
 ) -> None:
     """One behaviour under one condition: dots beside the mean with its interval, and crosses."""
     colour = COLOURS[TIED[label][1]]
-    found = interval(recorded, condition, label)
-    reach = np.abs(np.array([found.ends]).T - found.value)
-    ax.errorbar([x], [found.value], reach, color=colour, capsize=5, marker="_", ms=16, mew=2.5)
+    means = [of_condition(recorded, condition, label)]
+    bars(ax, [x], means, TIED[label][1], capsize=5, marker="_", ms=16, mew=2.5)
     values = recorded.loc[recorded.condition == condition, label]
     ax.plot([x - 0.06] * len(values), values, "o", color=colour, ms=6, alpha=0.5, mew=0)
     now = today.loc[today.condition == condition, label]

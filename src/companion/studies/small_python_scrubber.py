@@ -5,11 +5,9 @@ from typing import Any
 import pandas as pd
 
 from companion.rlhf.records import Run
-from companion.studies.cliff_scrubber import BEHAVIOURS
+from companion.studies.cliff_scrubber import BEHAVIOURS, most_probable, thousandths
 from companion.studies.runs import Runs
 from companion.widgets import RunsExplorer
-
-_TEXTS = 4  # of each end
 
 
 def scrubber(runs: Runs, prompt: str, condition: str = "bonus 0.1") -> RunsExplorer:
@@ -56,23 +54,14 @@ def _shares(run: Run) -> list[list[int]]:
     """[behaviour][step], in thousandths."""
     last = run.shares("train")
     return [
-        [round(1000 * x) for x in [*run.metrics[f"share/{name}"].iloc[:-1], last[name]]]
+        thousandths(pd.Series([*run.metrics[f"share/{name}"].iloc[:-1], last[name]]))
         for name in BEHAVIOURS
     ]
 
 
 def _texts(ends: list[Run], prompt: str, known: dict[tuple[str, str], int]) -> list[list[int]]:
-    """The most frequent texts of both ends as (number, before, after); new ones join ``known``."""
+    """What the policies of both ends wrote for a prompt, see ``most_probable``."""
     tables = [run.samples[run.samples["prompt"] == prompt] for run in ends]
-    parts = [table.set_index(["completion", "label"])["count"] for table in tables]
-    both = pd.concat([1000 * part / part.sum() for part in parts], axis=1).fillna(0)
-    both.columns = ["before", "after"]
-    most = [both[both[end] > 0].nlargest(_TEXTS, end) for end in ("after", "before")]
-    chosen = pd.concat(most)
-    chosen = chosen[~chosen.index.duplicated()].round().astype(int)
-    return [
-        [known.setdefault((str(text).strip("\n"), str(label)), len(known)), before, after]
-        for (text, label), before, after in zip(
-            chosen.index, chosen["before"].tolist(), chosen["after"].tolist(), strict=True
-        )
-    ]
+    counts = [table.set_index(["completion", "label"])["count"] for table in tables]
+    both = pd.concat([part / part.sum() for part in counts], axis=1, keys=["before", "after"])
+    return most_probable(both.fillna(0).reset_index(), known)
