@@ -247,12 +247,21 @@ def test_records_hold_samples_and_distances_have_intervals(real):
     assert len(table) == 3 * len(SPLITS)
     assert (table["low"] <= table["value"]).all()
     assert (table["value"] <= table["high"]).all()
-    assert (table["samples"] == 2 * 64).all()
+    assert (table["samples"] == 2 * pairs.samples_of_each(2)).all()
     assert (table["listed_low"] <= table["listed_high"]).all()
     record = running.run(study.experiment("one", 0), root)
     assert record.samples.groupby(["split", "prompt"])["count"].sum().eq(4).all()
     assert record.provenance["weights"]["source"] == "folder model"
     assert not (record.path / "policy").exists()
+
+
+@pytest.mark.parametrize("prompts", [1, 3, 8, 24, 34, 100])
+def test_few_prompts_are_asked_more_often(prompts):
+    each = pairs.samples_of_each(prompts)
+    assert each % 2 == 0
+    assert each >= pairs.A_PROMPT
+    assert each * prompts >= pairs.SAMPLES
+    assert each == pairs.A_PROMPT or (each - 2) * prompts < pairs.SAMPLES
 
 
 def test_weights_left_by_a_run_that_was_killed_are_replaced(real, tmp_path):

@@ -63,14 +63,17 @@ def test_each_prompt_weighs_the_same_however_often_it_was_asked():
     assert run.sampled("oracle") == pytest.approx(((best + 3 * worst) / 4 + 0) / 2)
     alone = run.sampled("oracle", "test", TASK.kind(ONE))
     assert alone == pytest.approx((best + 3 * worst) / 4)
+    assert run.shares("test", TASK.kind(ONE))[TASK.behaviour(ONE, BAD)] >= 3 / 4
 
 
 def test_a_split_without_samples_is_one_line():
     run = Drawn("some", [row(ONE, GOOD, 1)])
     with pytest.raises(CompanionError, match=r"has no samples of 'train'$"):
         run.shares("train")
-    with pytest.raises(CompanionError, match=r"no samples of test 'no such'$"):
+    with pytest.raises(CompanionError, match=r"no samples of 'test' 'no such'$"):
         run.sampled("oracle", "test", "no such")
+    with pytest.raises(CompanionError, match=r"no samples of 'test' 'no such'$"):
+        run.shares("test", "no such")
 
 
 WRITTEN = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)

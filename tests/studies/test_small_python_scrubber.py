@@ -5,8 +5,9 @@ import json
 import numpy as np
 import pytest
 
-from companion.studies import load, small_python
+from companion.studies import load
 from companion.studies.cliff_scrubber import BEHAVIOURS, by_step
+from companion.studies.samples import most_divided
 from companion.studies.small_python_scrubber import scrubber
 
 
@@ -17,7 +18,7 @@ def recorded():
 
 @pytest.fixture(scope="module")
 def prompt(recorded):
-    return small_python.example(recorded, 0)
+    return most_divided(recorded, 0)
 
 
 @pytest.fixture(scope="module")

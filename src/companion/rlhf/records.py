@@ -68,45 +68,55 @@ class Run(ABC):
         Columns ``split``, ``prompt``, ``completion``, ``label`` and ``count``.
         """
 
-    def shares(self, split: str = "test") -> pd.Series:
-        """Share of each behaviour label among the samples, averaged over the prompts of a split.
-
-        Raises:
-            CompanionError: if none were drawn there, as none are where a policy diverged.
-        """
-        drawn = self._drawn(split)
-        if drawn.empty:
-            raise CompanionError(f"split: record {self.experiment.id} has no samples of {split!r}")
-        labels = get_task(self.experiment.task).labels
-        counts = drawn.pivot_table(
-            index="prompt", columns="label", values="count", aggfunc="sum", fill_value=0
-        ).reindex(columns=labels, fill_value=0)
-        return counts.div(counts.sum(axis=1), axis=0).mean()
-
-    def sampled(self, component: str, split: str = "test", kind: str = "") -> float:
-        """Mean of a reward component over the samples of a split, each prompt weighing the same.
+    def drawn(self, split: str = "test", kind: str = "") -> pd.DataFrame:
+        """The rows of ``samples`` of one split.
 
         Args:
-            component: of the task.
             split: train, test or ood.
             kind: only prompts whose kind begins so.
 
         Raises:
-            CompanionError: if there are no such samples, as none are where a policy diverged.
+            CompanionError: if there are none, as where a policy diverged.
+        """
+        found = self._sound(self.samples[self.samples["split"] == split])
+        task = get_task(self.experiment.task)
+        if kind:
+            found = found[[task.kind(prompt).startswith(kind) for prompt in found["prompt"]]]
+        if found.empty:
+            wanted = f"{split!r} {kind!r}" if kind else repr(split)
+            raise CompanionError(f"split: record {self.experiment.id} has no samples of {wanted}")
+        return found
+
+    def shares(self, split: str = "test", kind: str = "") -> pd.Series:
+        """Share of each behaviour label among samples, each prompt weighing the same.
+
+        Args:
+            split, kind: as ``drawn`` has them; so are the errors.
         """
         task = get_task(self.experiment.task)
-        drawn = self._drawn(split)
-        drawn = drawn[[task.kind(p).startswith(kind) for p in drawn["prompt"]]]
-        if drawn.empty:
-            raise CompanionError(f"record {self.experiment.id}: no samples of {split} {kind!r}")
-        verdicts = task.judge_all(component, drawn["prompt"].tolist(), drawn["completion"].tolist())
+        counts = (
+            self.drawn(split, kind)
+            .pivot_table(
+                index="prompt", columns="label", values="count", aggfunc="sum", fill_value=0
+            )
+            .reindex(columns=task.labels, fill_value=0)
+        )
+        return counts.div(counts.sum(axis=1), axis=0).mean()
+
+    def sampled(self, component: str, split: str = "test", kind: str = "") -> float:
+        """Mean of a reward component over samples, each prompt weighing the same.
+
+        Args:
+            component: of the task.
+            split, kind: as ``drawn`` has them; so are the errors.
+        """
+        drawn = self.drawn(split, kind)
+        texts = drawn["prompt"].tolist(), drawn["completion"].tolist()
+        verdicts = get_task(self.experiment.task).judge_all(component, *texts)
         scores = [verdict.score for verdict in verdicts] * drawn["count"]
         scored = drawn.assign(score=scores)
         sums = scored.groupby("prompt")[["score", "count"]].sum()
         return float((sums["score"] / sums["count"]).mean())
-
-    def _drawn(self, split: str) -> pd.DataFrame:
-        return self._sound(self.samples[self.samples["split"] == split])
 
     def split(self, name: str) -> pd.DataFrame:
         """The part of ``distribution`` that is about one split.

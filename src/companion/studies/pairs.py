@@ -4,6 +4,7 @@ A distance between policies that write anything needs both policies' weights at 
 until the last distance that asks for them is estimated, and no longer: each takes half a gigabyte.
 """
 
+import math
 import shutil
 import sys
 import time
@@ -23,7 +24,7 @@ from companion.studies.store import study_folder
 from companion.studies.study import Key, Study
 
 SPLITS = ("test",)  # held-out prompts
-SAMPLES = 64  # a prompt, half of each policy
+SAMPLES, A_PROMPT = 512, 32  # of a distance at least, over all prompts and for each of them
 _PAIR = ("condition", "start", "repeat", "partner", "partner_repeat", "split")
 COLUMNS = (*_PAIR, "value", "low", "high", "samples", "listed_low", "listed_high")
 Pair = tuple[Key, Key]
@@ -136,16 +137,23 @@ def _add(file: Path, rows: list[tuple[str | int | float, ...]]) -> None:
     part.replace(file)
 
 
+def samples_of_each(prompts: int) -> int:
+    """How many samples a distance takes for each of so many prompts, half of each policy."""
+    return max(A_PROMPT, 2 * math.ceil(SAMPLES / prompts / 2))
+
+
 def distance(
     records: dict[Key, Record], pair: Pair, shelf: Path, split: str
 ) -> tuple[str | int | float, ...]:
     """A row of ``COLUMNS``: the sampled distance with its interval, and the listed bracket."""
     from companion.rlhf.estimates import mixture_distance
+    from companion.rlhf.measurement import measured_prompts
 
     key, partner = pair
     run, other = records[key], records[partner]
     folders = shelf / run.experiment.id, shelf / other.experiment.id
-    found = mixture_distance(run.experiment, folders, split, SAMPLES, seed=key.start)
+    samples = samples_of_each(len(measured_prompts(run.experiment, [split])))
+    found = mixture_distance(run.experiment, folders, split, samples, seed=key.start)
     listed = distribution_distance(run.split(split), other.split(split))
     names = (*key, partner.condition, partner.repeat, split)
     ends = (found.value, found.low, found.high, found.samples, listed.lower, listed.upper)
@@ -219,5 +227,22 @@ def sampled_mean(component: str, kind: str = "") -> Callable[[Runs], pd.DataFram
 
     def measure(runs: Runs) -> pd.DataFrame:
         return runs.tidy(lambda run: run.sampled(component, "test", kind))
+
+    return measure
+
+
+def sampled_gain(component: str) -> Callable[[Runs], pd.DataFrame]:
+    """A measure: how far training raises the mean of a reward component on held-out prompts.
+
+    Args:
+        component: of the study's task; the study has a condition ``start``.
+    """
+
+    def measure(runs: Runs) -> pd.DataFrame:
+        table = sampled_mean(component)(runs)
+        untrained = table["condition"] == "start"
+        before = table[untrained].set_index("start")["value"]
+        after = table[~untrained].reset_index(drop=True)
+        return after.assign(value=after["value"] - after["start"].map(before))
 
     return measure

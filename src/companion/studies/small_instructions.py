@@ -2,8 +2,11 @@
 
 from typing import Any
 
+import pandas as pd
+
 from companion.studies.claims import Claim
-from companion.studies.pairs import sampled_distances, sampled_mean
+from companion.studies.pairs import sampled_distances, sampled_gain, sampled_mean
+from companion.studies.runs import Runs
 from companion.studies.study import Study
 
 BETA = 0.1
@@ -60,6 +63,24 @@ STUDY = Study(
 
 correct, follows, soft = sampled_mean("correct"), sampled_mean("follows"), sampled_mean("soft")
 on_target = sampled_mean("length", "length")
+more_correct, follows_more = sampled_gain("correct"), sampled_gain("follows")
+
+
+def means(runs: Runs) -> pd.DataFrame:
+    """What answers are worth on held-out prompts.
+
+    Returns:
+        Columns ``condition``, ``start``, ``repeat``; ``correct`` and ``follows``, shares of the
+        samples; ``length``, nearness to the number of words asked for, where one is.
+    """
+    return runs.tidy(
+        lambda run: {
+            "correct": run.sampled("correct"),
+            "follows": run.sampled("follows"),
+            "length": run.sampled("length", kind="length"),
+        }
+    )
+
 
 # Fixed before the runs.
 CLAIMS = (

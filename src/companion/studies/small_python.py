@@ -4,7 +4,6 @@ from typing import Any
 
 import pandas as pd
 
-from companion.rlhf.records import Run
 from companion.studies.checks import live_checks
 from companion.studies.claims import Claim
 from companion.studies.pairs import sampled_distances
@@ -237,31 +236,3 @@ def widest_interval(runs: Runs) -> float:
     """Width of the widest interval among the estimated distances between pairs of runs."""
     found = sampled_distances(runs)
     return float((found["high"] - found["low"]).max())
-
-
-def example(runs: Runs, start: int) -> str:
-    """The held-out request for which a start's samples are most evenly spread over behaviours."""
-    drawn = runs.at("start", start).samples
-    drawn = drawn[drawn["split"] == "test"]
-    counts = drawn.pivot_table(
-        index="prompt", columns="label", values="count", aggfunc="sum", fill_value=0, sort=False
-    )
-    return str(counts.max(axis=1).idxmin())
-
-
-def written(run: Run, prompt: str, most: int = 3) -> str:
-    """What a policy wrote for a held-out prompt, as Markdown: one sample for each behaviour.
-
-    Args:
-        run: with samples for the prompt.
-        prompt: of the test split.
-        most: behaviours to show, the most frequent first; of each its most frequent text.
-    """
-    drawn = run.samples[run.samples["prompt"] == prompt]
-    counts = drawn.groupby("label")["count"].sum().sort_values(ascending=False, kind="stable")
-    parts = []
-    for label, count in counts.head(most).items():
-        texts = drawn[drawn["label"] == label].sort_values("count", ascending=False, kind="stable")
-        text = str(texts["completion"].iloc[0]).strip("\n").replace("~~~", "~ ~ ~")
-        parts.append(f"*{label}*, {count} of {counts.sum()}:\n\n~~~python\n{text}\n~~~")
-    return "\n\n".join(parts)
