@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -60,7 +61,7 @@ class Columns:
         colour = self.behaviours[name][1]
         means = [of_condition(self.recorded, condition, name)]
         bars(ax, [x], means, colour, capsize=5, marker="_", ms=16, mew=2.5)
-        look = {"color": COLOURS[colour], "ls": "none"}
+        look: dict[str, Any] = {"color": COLOURS[colour], "ls": "none"}
         values = self.recorded.loc[self.recorded.condition == condition, name]
         ax.plot([x - 0.06] * len(values), values, marker="o", ms=6, alpha=0.5, mew=0, **look)
         if self.today is not None:
