@@ -1,11 +1,12 @@
 """What a page says of checks and counterexamples: how many, what is wrong, the rest folded away."""
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 
 from companion.results import show
-from companion.results.base import Check, Counterexample
+from companion.results.base import BY_DEFINITION, Check, Counterexample, Derivation, Step
 
 GOOD = Check("a bound", "<=", np.array([0.5, 1.0]), np.array([1.0, 2.0]))
 BAD = replace(GOOD, name="a wrong bound", measured=np.array([0.5, 3.0]))
@@ -15,12 +16,12 @@ IDLE = replace(NEEDED, dropped="a full moon", fails=False)
 
 def parts(markdown):
     """What a page shows at once, the title of the fold, and what is folded."""
-    seen, _, rest = markdown.data.partition('\n\n<details class="folded">\n<summary>')
+    seen, _, rest = markdown.data.partition('<details class="folded">\n<summary>')
     title, _, folded = rest.partition("</summary>\n\n")
     folded, end, after = folded.partition("\n\n</details>")
     assert end
     assert not after
-    return seen, title, folded
+    return seen.rstrip(), title, folded
 
 
 def test_checks_are_counted_and_folded():
@@ -68,3 +69,10 @@ def test_a_hypothesis_that_was_not_needed_is_named_at_once():
         "a full moon."
     )
     assert "**the claim still holds**" in show.dropped(IDLE).data
+
+
+def test_a_derivation_is_folded_under_the_number_of_its_steps():
+    steps = Derivation((Step("It begins.", "a", BY_DEFINITION), Step("It ends.", "b")), "all")
+    seen, title, folded = parts(show.derivation(SimpleNamespace(symbolic=lambda: steps)))
+    assert (seen, title) == ("", "The derivation, in 2 steps")
+    assert folded == steps._repr_markdown_()

@@ -9,7 +9,7 @@ import pandas as pd
 import sympy
 from IPython.display import Markdown
 
-from companion.results.base import Check, Counterexample, tex
+from companion.results.base import Check, Counterexample, Derivation, tex
 
 
 def statement(result: ModuleType) -> Markdown:
@@ -17,6 +17,13 @@ def statement(result: ModuleType) -> Markdown:
     # Markdown wants a displayed formula in a paragraph of its own.
     text = re.sub(r"\s*\$\$(.+?)\$\$\s*", r"\n\n$$\n\1\n$$\n\n", result.STATEMENT, flags=re.DOTALL)
     return Markdown(f"**{result.ITEM}.** *{result.TITLE}.*\n\n{text.strip()}")
+
+
+def derivation(result: ModuleType) -> Markdown:
+    """The derivation of a result in a box that opens and says how many steps it has."""
+    found: Derivation = result.symbolic()
+    title = f"The derivation, in {len(found.steps)} steps"
+    return Markdown(folded(title, found._repr_markdown_()))
 
 
 def formula(*parts: str | sympy.Basic) -> Markdown:
