@@ -27,6 +27,7 @@ def named(source, data=None, tags=("hide-input",), **metadata):
         ("x, y = train_live(s)\ny.show(f(x))", FIGURE, ["hide-input"], "the runs"),
         ("show.statement(prop)", {"text/markdown": "**P**"}, ["hide-cell"], "the statement"),
         ("prop.symbolic()", {"text/markdown": "steps"}, ["hide-input"], "the derivation"),
+        ("show.derivation(p)", {"text/markdown": "steps"}, ["hide-input"], "the derivation"),
         ("Markdown(t)", TABLE, ["hide-input"], "the table"),
         ("Markdown(t)", {"text/markdown": "words"}, ["hide-input"], "the numbers in the text"),
         ("Explorer()", WIDGET, ["hide-input"], "the explorer"),

@@ -15,6 +15,7 @@ _CALLS = {
     "verdict_box": "the claims judged",
     "statement": "the statement",
     "symbolic": "the derivation",
+    "derivation": "the derivation",
     "counterexample": "the counterexample",
     "counterexamples": "the counterexamples",
     "numeric": "the checks",

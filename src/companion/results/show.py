@@ -1,6 +1,7 @@
 """How a result appears in a chapter: Markdown that book, live notebook and Colab render alike."""
 
 import re
+from collections.abc import Sequence
 from types import ModuleType
 
 import numpy as np
@@ -8,7 +9,7 @@ import pandas as pd
 import sympy
 from IPython.display import Markdown
 
-from companion.results.base import Check, Counterexample, tex
+from companion.results.base import Check, Counterexample, Derivation, tex
 
 
 def statement(result: ModuleType) -> Markdown:
@@ -18,6 +19,13 @@ def statement(result: ModuleType) -> Markdown:
     return Markdown(f"**{result.ITEM}.** *{result.TITLE}.*\n\n{text.strip()}")
 
 
+def derivation(result: ModuleType) -> Markdown:
+    """The derivation of a result in a box that opens and says how many steps it has."""
+    found: Derivation = result.symbolic()
+    title = f"The derivation, in {len(found.steps)} steps"
+    return Markdown(folded(title, found._repr_markdown_()))
+
+
 def formula(*parts: str | sympy.Basic) -> Markdown:
     """A displayed formula, its parts LaTeX or SymPy expressions."""
     text = "".join(part if isinstance(part, str) else tex(part) for part in parts)
@@ -25,6 +33,25 @@ def formula(*parts: str | sympy.Basic) -> Markdown:
 
 
 def verdicts(*checks: Check) -> Markdown:
+    """How many checks hold and which do not, and each in a table in a box that opens."""
+    title = "Each check" if len(checks) > 1 else "The check"
+    box = folded(f"{title} with its tightest case", _check_table(checks))
+    return Markdown(f"{_counted(checks)}\n\n{box}")
+
+
+def _counted(checks: Sequence[Check]) -> str:
+    """How many checks hold, as a sentence; those that do not are named."""
+    failed = [check.name for check in checks if not check.holds]
+    if failed:
+        does = "does" if len(failed) == 1 else "do"
+        count = f"Of {len(checks)} checks {len(failed)}" if len(checks) > 1 else "The check"
+        return f"{count} {does} **not** hold: {'; '.join(failed)}."
+    cases = sum(check.measured.size for check in checks)
+    few = {1: "The check holds", 2: "Both checks hold"}
+    return f"{few.get(len(checks), f'All {len(checks)} checks hold')}, over {cases:,} cases."
+
+
+def _check_table(checks: Sequence[Check]) -> str:
     """One line for each check: how many cases, the tightest, and whether the claim held."""
     words = {"<=": "at most", ">=": "at least", "==": "equal to"}
     table = pd.DataFrame(
@@ -32,13 +59,13 @@ def verdicts(*checks: Check) -> Markdown:
             "check": check.name,
             "is": f"{words[check.relation]} the claim",
             "cases": check.measured.size,
-            # Counts that are all zero, as claimed, have no ratio.
             "tightest ratio": "–" if np.isnan(check.tightest) else _ratio(check.tightest),
             "holds": "yes" if check.holds else "**no**",
         }
         for check in checks
     )
-    return Markdown(markdown_table(table))
+    without = "\n\nA claim of 0 has no ratio." if "–" in {*table["tightest ratio"]} else ""
+    return markdown_table(table) + without
 
 
 def dropped(counterexample: Counterexample) -> Markdown:
@@ -50,6 +77,21 @@ def dropped(counterexample: Counterexample) -> Markdown:
     return Markdown(
         f"**Dropped:** {counterexample.dropped}. {counterexample.text} ({numbers}.) "
         f"Without the hypothesis {outcome}."
+    )
+
+
+def all_dropped(*counterexamples: Counterexample) -> Markdown:
+    """How many hypotheses were dropped and which was not needed, and each in a box that opens."""
+    idle = [each.dropped for each in counterexamples if not each.fails]
+    count = f"{len(counterexamples)} hypotheses were dropped, one at a time"
+    outcome = (
+        f"but the claim **still holds** without: {'; '.join(idle)}"
+        if idle
+        else "and each time the claim fails, as it should"
+    )
+    details = "\n\n".join(str(dropped(each).data) for each in counterexamples)
+    return Markdown(
+        f"{count}, {outcome}.\n\n{folded('Each hypothesis, and what fails without it', details)}"
     )
 
 
