@@ -7,6 +7,7 @@ import pytest
 from companion import contents
 from companion.errors import CompanionError
 from companion.publish.project import Project
+from companion.studies.registry import modules
 
 ROOT = Path(__file__).parents[1]
 
@@ -26,15 +27,25 @@ def listed(tmp_path, monkeypatch):
 
 
 def test_every_numbered_notebook_has_its_number():
-    first = {}
-    for path in sorted((ROOT / "notebooks").glob("[0-9]*.md")):
-        first.setdefault(int(path.stem[:2]), path.stem)
-    assert contents.pages() == first
+    names = [path.stem for path in (ROOT / "notebooks").glob("[0-9]*.md")]
+    assert contents.pages() == {name.partition("_")[0].lstrip("0"): name for name in names}
 
 
-def test_a_chapter_of_two_pages_is_found_by_its_first(listed):
-    listed("chapters/05_graders", "chapters/05b_obedience", "chapters/errata", "notation")
-    assert contents.pages() == {5: "05_graders"}
+def test_a_chapter_of_two_pages(listed):
+    further = "\n        sections:\n          - file: chapters/05b_obedience"
+    listed(f"chapters/05_graders{further}", "notation")
+    assert contents.pages() == {"5": "05_graders", "5b": "05b_obedience"}
+    assert contents.link(5) == "[5](05_graders)"
+    assert contents.link(5, "b") == "[5](05b_obedience)"
+
+
+def test_every_study_is_on_a_page_that_shows_it():
+    pages = {number: ROOT / "notebooks" / f"{name}.md" for number, name in contents.pages().items()}
+    for study in (module.STUDY for module in modules().values()):
+        own = {n: path for n, path in pages.items() if n.rstrip("bcd") == str(study.chapter)}
+        shown = [n for n, path in own.items() if f"studies/{study.name}/*" in path.read_text()]
+        number = f"{study.chapter}{study.page}"
+        assert number in (shown or own)
 
 
 def test_a_chapter_that_is_not_written_has_no_link(listed):

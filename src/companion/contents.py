@@ -12,10 +12,8 @@ _PLACES = (_PACKAGE / "_data" / "_toc.yml", _PACKAGE.parents[1] / "_toc.yml")
 
 
 @cache
-def pages() -> dict[int, str]:
-    """The page of each chapter by its number, such as ``{4: "04_cliff"}``.
-
-    A chapter of several pages is found by its first.
+def pages() -> dict[str, str]:
+    """The pages of chapters by number, such as ``{"5": "05_slacker", "5b": "05b_obedience"}``.
 
     Raises:
         CompanionError: if there is no table of contents.
@@ -24,17 +22,22 @@ def pages() -> dict[int, str]:
     if file is None:
         raise CompanionError(f"{_PLACES[-1]}: no such file")
     parts = read_yaml(file.read_text(), file.name)["parts"]
-    found: dict[int, str] = {}
-    for entry in (entry for part in parts for entry in part["chapters"]):
-        if numbered := re.fullmatch(r"chapters/((\d+)[a-z]?_\w+)", entry["file"]):
-            found.setdefault(int(numbered[2]), numbered[1])
-    return found
+    first = [entry for part in parts for entry in part["chapters"]]
+    further = [entry for chapter in first for entry in chapter.get("sections", ())]
+    files = (entry["file"] for entry in first + further)
+    numbered = (re.fullmatch(r"chapters/(0*(\d+[a-z]?)_\w+)", file) for file in files)
+    return {found[2]: found[1] for found in numbered if found}
 
 
-def link(chapter: int) -> str:
-    """The number of a chapter as Markdown, a link if the chapter has been written.
+def link(chapter: int, page: str = "") -> str:
+    """The number of a chapter as Markdown, a link if the page has been written.
 
-    >>> link(4)
-    '[4](04_cliff)'
+    Args:
+        chapter: its number.
+        page: the letter of one of its further pages.
+
+    >>> link(5), link(5, "b")
+    ('[5](05_slacker)', '[5](05b_obedience)')
     """
-    return f"[{chapter}]({pages()[chapter]})" if chapter in pages() else str(chapter)
+    name = pages().get(f"{chapter}{page}")
+    return f"[{chapter}]({name})" if name else str(chapter)

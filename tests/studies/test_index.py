@@ -40,7 +40,14 @@ MADE_UP = {
 @pytest.fixture
 def made_up(monkeypatch):
     modules = {
-        name: type("Module", (), {"STUDY": Study(name, chapter, "?", {}), "CLAIMS": declared})
+        name: type(
+            "Module",
+            (),
+            {
+                "STUDY": Study(name, chapter, "?", {}, page="b" if name == "two" else ""),
+                "CLAIMS": declared,
+            },
+        )
         for name, (chapter, *declared) in MADE_UP.items()
     }
     monkeypatch.setattr(index, "modules", lambda: modules)
@@ -60,14 +67,14 @@ def test_every_claim_is_judged_as_its_study_judges_it(made_up):
 
 
 def test_the_table_shows_every_row_by_one_rule(made_up):
-    table = index.table(index.claims(), link=lambda chapter: f"to {chapter}")
+    table = index.table(index.claims(), link=lambda chapter, page: f"to {chapter}{page}")
     assert table.verdict.tolist() == [
         "contradicted (exploratory, 5 starts)",
         "not shown (exploratory, 5 starts)",
         "no runs yet",
         "holds (confirmatory, 5 of 10 starts so far)",
     ]
-    assert table.chapter.tolist() == ["to 5", "to 4", "to 6", "to 4"]
+    assert table.chapter.tolist() == ["to 5b", "to 4", "to 6", "to 4"]
     assert table.paper.tolist() == ["−0.40", "–", "+0.10", "+0.30"]
     shown = table.iloc[3]
     assert shown.claim == "It is b. (*cause* against *none*)"

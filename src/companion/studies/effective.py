@@ -30,6 +30,7 @@ NEW_START = 20  # of the live part; the record has others
 STUDY = Study(
     "effective",
     chapter=7,
+    page="b",
     question="How far does a slip in one reward model, or in the mixture, move the policy?",
     conditions=CONDITIONS,
     starts=range(10),

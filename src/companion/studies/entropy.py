@@ -70,6 +70,7 @@ _ENTROPY = {
 STUDY = Study(
     "entropy",
     chapter=8,
+    page="b",
     question="How does the cliff's height depend on bonus and temperature, and what does it cost?",
     conditions={
         **{

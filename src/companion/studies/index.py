@@ -88,12 +88,16 @@ def confirmatory() -> list[Row]:
     return of_all_studies(lambda claim: claim.confirmatory)
 
 
-def table(rows: Sequence[Row], link: Callable[[int], str] = str, spec: str = ".2f") -> pd.DataFrame:
+def table(
+    rows: Sequence[Row],
+    link: Callable[[int, str], str] = lambda chapter, page: str(chapter),
+    spec: str = ".2f",
+) -> pd.DataFrame:
     """The index as a page shows it, a row a claim.
 
     Args:
         rows: of ``claims``.
-        link: from the number of a chapter to what stands for it.
+        link: from the number of a chapter and the letter of its page to what stands for it.
         spec: format of the numbers, which are in the unit of each claim's measure.
     """
     return pd.DataFrame(
@@ -105,7 +109,7 @@ def table(rows: Sequence[Row], link: Callable[[int], str] = str, spec: str = ".2
             "ours": format(v.ours, spec) if v else "–",
             "control": format(v.control, spec) if v else "–",
             "verdict": f"{v.words} ({v.standing})" if v else WAITING,
-            "chapter": link(row.study.chapter),
+            "chapter": link(row.study.chapter, row.study.page),
         }
         for row in rows
     )

@@ -80,6 +80,7 @@ def _condition(condition: str) -> dict[str, Any]:
 STUDY = Study(
     "obedience",
     chapter=5,
+    page="b",
     question="Does a policy that is paid for right answers alone still do as it is told?",
     conditions={condition: _condition(condition) for condition in _NAMES},
     # The weight of the divergence term was chosen on one start that is not

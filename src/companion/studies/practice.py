@@ -277,9 +277,8 @@ def _result(row: Mapping[str, object]) -> str:
     """The number of a result, leading to its chapter; one that is not written has its proof in
     the map of results.
     """
-    chapter = row["chapter"]
-    page = pages().get(chapter) if isinstance(chapter, int) else None
-    return f"[{row['item']}]({page or 'results_map'}) (*{row['title']}*)"
+    page = pages().get(str(row["chapter"]), "results_map")
+    return f"[{row['item']}]({page}) (*{row['title']}*)"
 
 
 def _judged(study: str) -> dict[str, Verdict]:
@@ -287,10 +286,11 @@ def _judged(study: str) -> dict[str, Verdict]:
 
 
 def _measured(row: Advice, verdicts: Mapping[str, Verdict]) -> str:
-    study = module_of(row.study)
-    (claim,) = [c for c in study.CLAIMS if c.id == row.claim]
-    chapter = study.STUDY.chapter
-    where = f", chapter {link(chapter)}" if chapter in pages() else ""  # one that is written
+    module = module_of(row.study)
+    (claim,) = [c for c in module.CLAIMS if c.id == row.claim]
+    study = module.STUDY
+    written = f"{study.chapter}{study.page}" in pages()
+    where = f", chapter {link(study.chapter, study.page)}" if written else ""
     verdict = verdicts.get(row.claim)
     found = (
         f"{verdict.ours:.2f} against {verdict.control:.2f} in the control, {verdict.words} "

@@ -33,6 +33,7 @@ def _tie(bonus: float, behaviour: str = "ignores") -> dict[str, float]:
 STUDY = Study(
     "small_instructions",
     chapter=5,
+    page="b",
     question="What becomes of obedience in a pretrained model that is paid for right answers?",
     conditions={
         "start": _condition({"correct": 1.0}, steps=0),

@@ -52,6 +52,7 @@ def _learned(bias: dict[str, float]) -> dict[str, Any]:
 STUDY = Study(
     "small_replies",
     chapter=7,
+    page="b",
     question="How far do a slip in one judge, and biased labels, carry a pretrained model?",
     conditions={
         "start": _condition(JUDGES, steps=0),

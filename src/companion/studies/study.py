@@ -48,6 +48,7 @@ class Study:
         pairs: (condition, partner) whose trained policies are compared by samples, start by start;
             repeats of a condition are compared with its repeat 0 besides. For policies whose
             completions cannot all be listed.
+        page: letter of that chapter's page that shows it, if not the first: ``b``.
     """
 
     name: str
@@ -59,6 +60,7 @@ class Study:
     splits: tuple[str, ...] = ("train",)
     pairs: tuple[tuple[str, str], ...] = ()
     own_starts: Mapping[str, Sequence[int]] = field(default_factory=dict)
+    page: str = ""
 
     def __post_init__(self) -> None:
         repeats = {} if isinstance(self.repeats, int) else self.repeats
