@@ -159,6 +159,11 @@ def test_a_chapter_that_trains_gets_a_form_a_gpu_and_its_runs_beside_the_record(
     assert "beside_the_record()" in notebook.cells[-1].source
 
 
+def test_a_page_that_trains_one_model_at_a_time_gets_the_form_too():
+    form = made(new_markdown_cell("# Title"), parameters('tier = "auto"  # size')).cells[2].source
+    assert form.endswith("keep_on_drive)")
+
+
 def test_a_chapter_that_trains_nothing_asks_for_no_gpu():
     notebook = made(parameters("discount = 0.5"))
     assert "accelerator" not in notebook.metadata

@@ -39,7 +39,7 @@ CHAPTERS = [chapter.name for chapter in Project(Path(__file__).parents[2]).chapt
 RAW = re.compile(r"\{[a-z:]+\}`|^\s*(?:`{3,}|:{3,})\{", re.MULTILINE)
 STEPS = {"steps": 2, "supervised_steps": 2}
 WEIGHTS = Path.home() / ".cache" / "policy-cliff-companion" / "SmolLM2-135M-Instruct.Q4_1"
-PRETRAINED = "04_cliff"
+PRETRAINED = "04b_real"
 EXECUTE = """
 import sys, nbformat
 from nbclient import NotebookClient

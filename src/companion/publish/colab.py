@@ -14,7 +14,7 @@ from nbformat.v4 import new_code_cell, new_markdown_cell
 from companion.publish.plain import References, plain
 from companion.publish.project import UNCOMMITTED
 
-PARAMETERS = {"tier", "jobs"}  # of a chapter that trains models
+PARAMETERS = {"tier", "jobs"}  # of a chapter that trains models; all of them have a tier
 _FOLDED = {"hide-input", "hide-cell", "remove-input", "remove-cell"}
 _FOLDED_WHOLE = {"hide-cell", "hide-output", "remove-cell", "remove-output"}
 _WIDGETS = "application/vnd.jupyter.widget-state+json"
@@ -154,7 +154,7 @@ def edition(
             _fold(cell)
         if cell.cell_type == "code" and tags & _FOLDED_WHOLE:
             _fold_outputs(cell)
-        if "parameters" in tags and _names(cell.source) >= PARAMETERS:
+        if "parameters" in tags and "tier" in _names(cell.source):
             trains = True
             cell.source = _form(cell.source)
             cells.append(new_markdown_cell(NOTE, id="what-is-yours"))

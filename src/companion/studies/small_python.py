@@ -43,6 +43,7 @@ def _favoured(bonus: float, grader: str = "weak") -> dict[str, float]:
 STUDY = Study(
     "small_python",
     chapter=4,
+    page="b",
     question="Does a pretrained model that writes Python fall off the cliff, and does it cheat?",
     conditions={
         "start": _condition({"weak": 1.0}, steps=0),
