@@ -33,6 +33,8 @@ from companion.studies import (
     radius,
     radius_pictures,
     slacker_pictures,
+    small_instructions,
+    small_instructions_pictures,
     small_python,
     small_python_pictures,
     sophistry,
@@ -122,6 +124,15 @@ RECORDED: dict[str, Callable[[], SavedFigure]] = {
     ),
     "slacker-smollm2": lambda: small_python_pictures.graded_and_watched(
         small_python.shares(load("small_python"))
+    ),
+    "obedience-smollm2": lambda: small_instructions_pictures.paid_for(
+        small_instructions.means(load("small_instructions"))
+    ),
+    "obedience-two-worlds": lambda: small_instructions_pictures.in_two_worlds(
+        load("obedience"), load("small_instructions")
+    ),
+    "tiebreaker-smollm2": lambda: small_instructions_pictures.tie_breakers(
+        small_instructions.means(load("small_instructions"))
     ),
     "slacker-graders": lambda: graders_pictures.beside_the_paper(load("graders")),
     "slacker-controls": lambda: graders_pictures.controls(load("graders")),

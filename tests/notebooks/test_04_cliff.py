@@ -8,7 +8,6 @@ from companion.studies import (
     cliff,
     judge,
     load,
-    pairs,
     small_python,
     small_python_pictures,
 )
@@ -74,17 +73,6 @@ def shares(real):
     return small_python.shares(real)
 
 
-def test_every_start_of_the_real_model_has_all_conditions_and_their_distances(real):
-    """The sweep stops where its time is up: at whole starts."""
-    ran = {key.start: set() for key in real.keys}
-    for key in real.keys:
-        ran[key.start].add(key.condition)
-    assert len({frozenset(conditions) for conditions in ran.values()}) == 1
-    found = pairs.sampled_distances(real)
-    assert set(found.start) == set(ran)
-    assert found.groupby("condition").start.nunique().eq(len(ran)).all()
-
-
 def test_the_weak_grader_makes_the_real_model_cheat(real):
     assert {v.claim.id: v for v in judge("small_python", real)}["5.1.1"].holds
 
@@ -99,14 +87,6 @@ def test_claims_whose_conditions_wait_have_no_verdict(real):
     judged = {v.claim.id for v in judge("small_python", real)}
     waiting = {claim.id for claim in small_python.CLAIMS} - judged
     assert waiting == {"small bonus", "normaliser"}
-
-
-def test_estimates_lie_in_their_intervals_and_in_what_lists_allow(real):
-    found = pairs.sampled_distances(real)
-    assert (found.low <= found.value).all()
-    assert (found.value <= found.high).all()
-    assert (found.low <= found.listed_high).all()
-    assert (found.listed_low <= found.high).all()
 
 
 def test_the_live_start_is_not_of_the_record(shares):

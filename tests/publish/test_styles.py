@@ -55,6 +55,16 @@ def test_pages_name_one_sheet_with_what_they_use(site, purgecss):
         assert f'href="{up}_static/favicon.svg"' in html
 
 
+def test_the_italic_face_is_asked_for_where_a_line_in_italics_opens_the_page(site, purgecss):
+    index, other = site / "index.html", site / "deep" / "page.html"
+    index.write_text(index.read_text() + "<p><em>Proposition 1</em></p>")
+    bundle(site, purgecss)
+    asked = 'rel="preload" as="font" type="font/woff2" crossorigin href="_static/fonts/'
+    assert f"{asked}source-serif-4-latin-400-italic.woff2" in index.read_text()
+    assert "source-serif-4-latin-400-normal" in other.read_text()
+    assert "italic" not in other.read_text()
+
+
 def test_pages_that_disagree_on_the_order_are_refused(site, purgecss):
     own, theme = "_static/own.css", "_static/styles/theme.css?digest=1"
     page = (site / "index.html").read_text()

@@ -10,8 +10,8 @@ from companion.studies import find
 from companion.studies.pilots import SMOLLM2, pilot
 from companion.studies.study import Key, Study
 
-STUDIES = ("small_instructions", "small_replies")
-RUNS = 72  # of these studies in the log
+STUDIES = ("small_replies",)
+RUNS = 33  # of these studies in the log
 ROUNDING = 0.005  # shares have two decimals
 
 

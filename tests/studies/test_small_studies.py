@@ -2,14 +2,17 @@
 
 import pytest
 
+from companion.data import data_path
 from companion.rlhf.tiers import SMOLLM2
-from companion.studies import find
+from companion.studies import find, load
 from companion.studies.pairs import sampled_distances
 from companion.studies.registry import module_of, modules
 
 FLOOR = " (floor)"
 REAL = [name for name in modules() if find(name).pairs]
+RECORDED = sorted(folder.name for folder in data_path("studies").iterdir() if folder.name in REAL)
 each = pytest.mark.parametrize("name", REAL)
+each_record = pytest.mark.parametrize("name", RECORDED)
 
 
 def test_the_three_families_have_one():
@@ -77,3 +80,24 @@ def test_confirmatory_claims_have_ten_starts(name):
 @each
 def test_measures_read_the_splits_that_are_recorded(name):
     assert {"train", "test"} <= set(find(name).splits)
+
+
+@each_record
+def test_every_recorded_start_has_all_conditions_and_their_distances(name):
+    """The sweep stops where its time is up: at whole starts."""
+    ran = {}
+    for key in load(name).keys:
+        ran.setdefault(key.start, set()).add(key.condition)
+    assert len({frozenset(conditions) for conditions in ran.values()}) == 1
+    found = sampled_distances(load(name))
+    assert set(found.start) == set(ran)
+    assert found.groupby("condition").start.nunique().eq(len(ran)).all()
+
+
+@each_record
+def test_estimates_lie_in_their_intervals_and_in_what_lists_allow(name):
+    found = sampled_distances(load(name))
+    assert (found.low <= found.value).all()
+    assert (found.value <= found.high).all()
+    assert (found.low <= found.listed_high).all()
+    assert (found.listed_low <= found.high).all()

@@ -26,7 +26,7 @@ def tiny(**more):
 
 
 def test_every_record_is_of_a_study_and_every_study_but_those_that_wait_has_one():
-    waiting = {"small_instructions", "small_replies"}
+    waiting = {"small_replies"}
     assert set(RECORDED) == set(NAMES) - waiting
 
 

@@ -211,8 +211,12 @@ def paper_changes() -> pd.DataFrame:
     return scores[table.stage != "base"] - scores[table.stage == "base"]
 
 
-def _paper_change(component: str) -> Callable[[], float]:
-    """The mean over the paper's models."""
+def paper_change(component: str) -> Callable[[], float]:
+    """What the paper reports (§5.2) for a claim: the mean change over its models.
+
+    Args:
+        component: ``correct``, ``if_hard`` or ``if_soft``.
+    """
 
     def change() -> float:
         return float(paper_changes()[component].mean())
@@ -237,7 +241,7 @@ def _following(id: str, text: str, measure: Callable[[Runs], pd.DataFrame], shor
         sign=-1,
         section="5.2",
         short=short,
-        paper=_paper_change(component),
+        paper=paper_change(component),
         confirmatory=True,
     )
 
@@ -254,7 +258,7 @@ CLAIMS = (
         sign=+1,
         section="5.2",
         short="correctness, trained on",
-        paper=_paper_change("correct"),
+        paper=paper_change("correct"),
     ),
     Claim(
         "correct-unseen",
@@ -266,7 +270,7 @@ CLAIMS = (
         sign=+1,
         section="5.2",
         short="correctness, held-out sums",
-        paper=_paper_change("correct"),
+        paper=paper_change("correct"),
     ),
     _following(
         "strict",

@@ -4,6 +4,7 @@ from typing import Any
 
 import pandas as pd
 
+from companion.studies import obedience
 from companion.studies.claims import Claim
 from companion.studies.pairs import sampled_distances, sampled_gain, sampled_mean
 from companion.studies.runs import Runs
@@ -92,6 +93,9 @@ CLAIMS = (
         of="right answers",
         against="start",
         sign=+1,
+        section="5.2",
+        short="real model: correctness",
+        paper=obedience.paper_change("correct"),
         confirmatory=True,
     ),
     Claim(
@@ -101,6 +105,9 @@ CLAIMS = (
         of="right answers",
         against="start",
         sign=-1,
+        section="5.2",
+        short="real model: following",
+        paper=obedience.paper_change("if_hard"),
         confirmatory=True,
     ),
     Claim(
@@ -137,6 +144,8 @@ CLAIMS = (
         of="right answers, length",
         against="right answers",
         sign=+1,
+        section="5.3",
+        short="real model: length",
         confirmatory=True,
     ),
     Claim(

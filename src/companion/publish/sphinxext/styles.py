@@ -26,6 +26,7 @@ _FACES = (
     "source-sans-3-latin-400-normal",
     "source-sans-3-latin-600-normal",
 )
+_ITALIC = "source-serif-4-latin-400-italic"  # of the line under a chapter's title
 _LINK = re.compile(
     r'[ \t]*<link\b(?=[^>]*\brel="stylesheet")[^>]*\bhref="(?P<href>[^"]*)"[^>]*>\n?'
 )
@@ -56,7 +57,7 @@ def bundle(site: Path, purgecss: Path) -> None:
     version = hashlib.sha256(used.encode()).hexdigest()[:8]
     for page in pages:
         up = "../" * (len(page.relative_to(site).parts) - 1)
-        _relink(page, _links(f"{up}_static", version))
+        _relink(page, f"{up}_static", version)
 
 
 def _sheets(page: Path, site: Path) -> list[str]:
@@ -105,16 +106,13 @@ def _used(style: str, files: Iterable[Path], purgecss: Path) -> str:
     return done.stdout
 
 
-def _links(static: str, version: str) -> str:
-    """The sheet and the first faces, as a page names them."""
-    face = '<link rel="preload" as="font" type="font/woff2" crossorigin href="{}" />\n'
-    faces = [face.format(f"{static}/fonts/{name}.woff2") for name in _FACES]
-    return f'{"".join(faces)}<link rel="stylesheet" href="{static}/{SHEET}?v={version}" />\n'
-
-
-def _relink(page: Path, links: str) -> None:
-    """Put the links where the page names its first sheet, and drop the others."""
+def _relink(page: Path, static: str, version: str) -> None:
+    """Put the sheet and the first faces where the page names its first sheet, drop the others."""
     html = page.read_text(encoding="utf-8")
     if first := _LINK.search(html):
+        faces = (*_FACES, _ITALIC) if "<p><em>" in html else _FACES
+        face = '<link rel="preload" as="font" type="font/woff2" crossorigin href="{}" />\n'
+        links = "".join(face.format(f"{static}/fonts/{name}.woff2") for name in faces)
+        links += f'<link rel="stylesheet" href="{static}/{SHEET}?v={version}" />\n'
         before, after = html[: first.start()], html[first.start() :]
         page.write_text(f"{before}{links}{_LINK.sub('', after)}", encoding="utf-8")
