@@ -6,7 +6,14 @@ import pytest
 
 from companion.data import data_path
 from companion.rlhf import get_task
-from companion.studies import load, mean_interval, obedience, obedience_pictures, slacker_pictures
+from companion.studies import (
+    load,
+    mean_interval,
+    obedience,
+    obedience_pictures,
+    slacker_pictures,
+    small_instructions,
+)
 
 ADDER = obedience.name(obedience.ADDER, obedience.ALONE)
 
@@ -116,3 +123,18 @@ def test_the_figure_holds_every_run(recorded, tmp_path, monkeypatch):
 
 def test_live_starts_are_not_of_the_record():
     assert not set(obedience.STUDY.starts) & {key.start for key in obedience.live_keys()}
+
+
+def test_the_real_model_answers_better_in_every_start_once_that_is_paid_for():
+    gained = small_instructions.more_correct(load("small_instructions"))
+    assert (gained[gained.condition == "right answers"].groupby("start").value.mean() > 0).all()
+
+
+def test_a_gain_is_taken_from_the_start_of_its_own_number():
+    real = load("small_instructions")
+    level = small_instructions.follows(real).set_index(["condition", "start", "repeat"]).value
+    gained = small_instructions.follows_more(real)
+    assert len(gained) == len(level) - len(level["start"])
+    for row in gained.itertuples():
+        before = level["start", row.start, 0]
+        assert row.value == level[row.condition, row.start, row.repeat] - before

@@ -11,6 +11,7 @@ from companion.studies import (
     length_figures,
     load,
     mean_interval,
+    small_instructions,
     tiebreaker_pictures,
 )
 from companion.studies.format_bonus import bought, boxed
@@ -109,3 +110,10 @@ def test_the_summed_series_is_the_error_of_the_optimum():
 def test_live_starts_are_not_of_the_record(module):
     starts = {key.start for key in load(module.STUDY).keys} | set(module.STUDY.starts)
     assert not starts & {key.start for key in module.live_keys()}
+
+
+def test_a_tenth_for_the_form_asked_for_helps_the_real_model_in_every_start():
+    kept = small_instructions.follows(load("small_instructions"))
+    kept = kept.groupby(["condition", "start"]).value.mean()
+    bonus = kept["right answers, bonus 0.1 for following"]
+    assert (bonus > kept["right answers"]).all()
