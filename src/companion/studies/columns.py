@@ -13,8 +13,8 @@ from matplotlib.figure import Figure
 from companion.figures import COLOURS, style
 from companion.studies.marks import bars
 from companion.studies.statistics import interval, of_condition
+from companion.studies.study import Key
 
-_KEYS = ["condition", "start", "repeat"]
 _WIDTH = 0.72  # of a column's marks
 
 
@@ -98,6 +98,6 @@ class Columns:
             tables.append(self.today.assign(run="live"))
         table = pd.concat(tables, ignore_index=True)
         table = table[table.condition.isin(self.conditions)]
-        return table[[*_KEYS, "run", *self.behaviours]].melt(
-            [*_KEYS, "run"], var_name="behaviour", value_name="share"
+        return table[[*Key._fields, "run", *self.behaviours]].melt(
+            [*Key._fields, "run"], var_name="behaviour", value_name="share"
         )
