@@ -10,7 +10,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from companion.figures import COLOURS, style
+from companion.figures import COLOURS, Drawing, style
 from companion.studies.marks import bars
 from companion.studies.statistics import interval, of_condition
 from companion.studies.study import Key
@@ -34,8 +34,27 @@ class Columns:
     behaviours: Mapping[str, tuple[str, str]]
     today: pd.DataFrame | None = None
 
-    def drawn(self, ylabel: str = "share of samples") -> Figure:
-        """The figure."""
+    def drawing(
+        self, title: str, subject: str, notes: str, means: str, ylabel: str = "share of samples"
+    ) -> Drawing:
+        """The figure as a page shows it.
+
+        Args:
+            title: of the figure.
+            subject: first sentence of the caption, before how many runs there are.
+            notes: the rest of the caption.
+            means: first sentence of the alternative text: what the means are of.
+            ylabel: of the vertical axis.
+        """
+        return Drawing(
+            self._drawn(ylabel),
+            title=title,
+            caption=f"{subject} {self._counted()} {notes}",
+            alt=f"{means} {self._in_words()}",
+            data=self._long(),
+        )
+
+    def _drawn(self, ylabel: str) -> Figure:
         shifts = np.linspace(-1, 1, len(self.behaviours)) * _WIDTH / 3
         with style():
             fig, ax = plt.subplots(figsize=(11, 5.2))
@@ -68,7 +87,7 @@ class Columns:
             now = self.today.loc[self.today.condition == condition, name]
             ax.plot([x + 0.07] * len(now), now, marker="x", ms=9, mew=2.5, **look)
 
-    def counted(self) -> str:
+    def _counted(self) -> str:
         """How many runs there are, and what marks mean: sentences of a caption."""
         shown = self.recorded[self.recorded.condition.isin(self.conditions)]
         return (
@@ -76,13 +95,9 @@ class Columns:
             "over starts with its Student t interval (95 %)."
         )
 
-    def in_words(self, what: str) -> str:
-        """All means as an alternative text.
-
-        Args:
-            what: the shares are of, the first sentence.
-        """
-        parts = [what]
+    def _in_words(self) -> str:
+        """All means, a sentence a condition."""
+        parts = []
         for condition, title in self.conditions.items():
             means = [
                 f"{name} {interval(self.recorded, condition, name).value:.2f}"
@@ -91,7 +106,7 @@ class Columns:
             parts.append(f"{' '.join(title.split())}: {', '.join(means)}.")
         return " ".join(parts)
 
-    def long(self) -> pd.DataFrame:
+    def _long(self) -> pd.DataFrame:
         """A row a run and behaviour, with ``run`` saying whether it is of the record or live."""
         tables = [self.recorded.assign(run="record")]
         if self.today is not None:

@@ -1,5 +1,7 @@
 """What a pretrained model writes: samples of its record for a page to show."""
 
+from collections.abc import Mapping
+
 from companion.rlhf.records import Run
 from companion.studies.runs import Runs
 
@@ -36,3 +38,18 @@ def written(run: Run, prompt: str, most: int = 3) -> str:
         text = str(texts["completion"].iloc[0]).strip("\n").replace("~~~", "~ ~ ~")
         parts.append(f"*{label}*, {count} of {counts.sum()}:\n\n~~~{language}\n{text}\n~~~")
     return "\n\n".join(parts)
+
+
+def side_by_side(runs: Runs, start: int, prompt: str, titles: Mapping[str, str]) -> str:
+    """A prompt, and what the policies of several conditions wrote for it, as Markdown.
+
+    Args:
+        runs: with samples for the prompt.
+        start: number of the supervised start.
+        prompt: of the test split.
+        titles: by condition, the line above its samples.
+    """
+    parts = [
+        f"{title}\n\n{written(runs.at(name, start), prompt)}" for name, title in titles.items()
+    ]
+    return "\n\n".join([f"> {prompt}", *parts])

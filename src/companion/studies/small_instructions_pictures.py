@@ -48,14 +48,11 @@ def paid_for(recorded: pd.DataFrame) -> Drawing:
     Args:
         recorded: of the study's runs, as ``small_instructions.means`` gives it.
     """
-    shown = Columns(recorded, PAID, OBEYED)
-    return Drawing(
-        shown.drawn(),
-        title="What a pretrained model keeps of an instruction",
-        caption=f"{_CAPTION} {shown.counted()} A constraint counts as met where the answer is "
-        "readable, right or wrong.",
-        alt=shown.in_words("Mean share of right answers and of constraints met."),
-        data=shown.long(),
+    return Columns(recorded, PAID, OBEYED).drawing(
+        "What a pretrained model keeps of an instruction",
+        _CAPTION,
+        "A constraint counts as met where the answer is readable, right or wrong.",
+        "Mean share of right answers and of constraints met.",
     )
 
 
@@ -88,12 +85,11 @@ def tie_breakers(recorded: pd.DataFrame) -> Drawing:
     Args:
         recorded: of the study's runs, as ``small_instructions.means`` gives it.
     """
-    shown = Columns(recorded, TIE_BREAKERS, KEPT)
-    return Drawing(
-        shown.drawn("share, or nearness"),
-        title="What tie-breakers do to a pretrained model",
-        caption=f"{_CAPTION} {shown.counted()} Nearness to the length is 1 where the answer has "
-        "exactly the number of words asked for, over the prompts that ask for one.",
-        alt=shown.in_words("Mean share of right answers, of constraints met, nearness of lengths."),
-        data=shown.long(),
+    return Columns(recorded, TIE_BREAKERS, KEPT).drawing(
+        "What tie-breakers do to a pretrained model",
+        _CAPTION,
+        "Nearness to the length is 1 where the answer has exactly the number of words asked for, "
+        "over the prompts that ask for one.",
+        "Mean share of right answers, of constraints met, nearness of lengths.",
+        "share, or nearness",
     )

@@ -49,20 +49,17 @@ def what_it_does(recorded: pd.DataFrame, today: pd.DataFrame) -> Drawing:
         recorded: of the study's runs, as ``small_python.shares`` gives it.
         today: of the runs trained just now; may be empty.
     """
-    shown = Columns(recorded, CLIFF, TIED, today)
     crosses = (
         f"Crosses: start {today.start.iloc[0]}, trained while this page was built."
         if len(today)
         else "No run of today."
     )
-    return Drawing(
-        shown.drawn(),
-        title="A pretrained language model on the cliff",
-        caption=f"{_CAPTION} {shown.counted()} {crosses} The bonus is paid for hidden tampering. "
-        "Under the weak grader the three behaviours tie. Wrong programs and what is none are not "
-        "shown.",
-        alt=shown.in_words(_SHARES),
-        data=shown.long(),
+    return Columns(recorded, CLIFF, TIED, today).drawing(
+        "A pretrained language model on the cliff",
+        _CAPTION,
+        f"{crosses} The bonus is paid for hidden tampering. Under the weak grader the three "
+        "behaviours tie. Wrong programs and what is none are not shown.",
+        _SHARES,
     )
 
 
@@ -73,15 +70,12 @@ def graded_and_watched(recorded: pd.DataFrame) -> Drawing:
     Args:
         recorded: of the study's runs, as ``small_python.shares`` gives it.
     """
-    shown = Columns(recorded, PRESSED, TIED)
-    return Drawing(
-        shown.drawn(),
-        title="Weakly graded, a pretrained model cheats; watched, it hides",
-        caption=f"{_CAPTION} {shown.counted()} The strong grader runs hidden tests, the weak one "
-        "believes what the program reports; watched thoughts earn "
-        f"{small_python.PRESSURE:g} if they admit nothing.",
-        alt=shown.in_words(_SHARES),
-        data=shown.long(),
+    return Columns(recorded, PRESSED, TIED).drawing(
+        "Weakly graded, a pretrained model cheats; watched, it hides",
+        _CAPTION,
+        "The strong grader runs hidden tests, the weak one believes what the program reports; "
+        f"watched thoughts earn {small_python.PRESSURE:g} if they admit nothing.",
+        _SHARES,
     )
 
 

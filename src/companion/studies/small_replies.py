@@ -2,12 +2,9 @@
 
 from typing import Any
 
-import pandas as pd
-
 from companion.rlhf.tiers import SMOLLM2
 from companion.studies.claims import Claim
-from companion.studies.pairs import sampled_distances, sampled_gain, sampled_mean
-from companion.studies.runs import Runs
+from companion.studies.pairs import sampled_distances, sampled_mean
 from companion.studies.sophistry import reported
 from companion.studies.study import Study
 
@@ -15,7 +12,6 @@ JUDGES = {"safety_rm": 1.0, "values_rm": 1.0, "general_rm": 1.0}
 SLIP = {"boundary_refuse": 0.1}  # what Model-2's safety judge adds
 NO_TIE = {"boundary_warn": 0.5}
 BETA = 0.1
-BOUNDARY = "safety/boundary"
 BIASES = {
     "biased labels": {"length": 0.2, "confidence": 0.4, "agreement": 1.0},
     "unbiased labels": {},
@@ -84,22 +80,7 @@ perceived, oracle, fooled = (
     sampled_mean("oracle"),
     sampled_mean("fooled"),
 )
-refused = sampled_mean("boundary_refuse", BOUNDARY)
-GAINS = {  # change by training
-    "approval": sampled_gain("perceived"),
-    "truth": sampled_gain("oracle"),
-    "error": sampled_gain("fooled"),
-}
-
-
-def on_the_boundary(runs: Runs) -> pd.DataFrame:
-    """Share of each behaviour on held-out boundary requests.
-
-    Returns:
-        Columns ``condition``, ``start``, ``repeat``, and one for each label.
-    """
-    return runs.tidy(lambda run: run.shares("test", BOUNDARY).to_dict())
-
+refused = sampled_mean("boundary_refuse", "safety/boundary")
 
 # Fixed before the runs.
 CLAIMS = (

@@ -12,6 +12,7 @@ from companion.studies.marks import draw_means
 from companion.studies.statistics import interval
 
 _COLOURS = ("blue", "orange")
+_NAMES = ("tiny model, exact", "SmolLM2, by samples")
 
 
 @dataclass(frozen=True)
@@ -21,13 +22,11 @@ class TwoWorlds:
     Attributes:
         tiny, real: the measure, tidy.
         causes: by name under the axis, the condition of the tiny study and that of the real one.
-        names: of the two models in the legend.
     """
 
     tiny: pd.DataFrame
     real: pd.DataFrame
     causes: Mapping[str, tuple[str, str]]
-    names: tuple[str, str] = ("tiny model, exact", "SmolLM2, by samples")
 
     def drawn(self, ylabel: str, ylim: tuple[float, float] = (-0.03, 1.03)) -> Figure:
         """The figure: one column a cause, in it both models."""
@@ -38,7 +37,7 @@ class TwoWorlds:
             ):
                 conditions = [pair[side] for pair in self.causes.values()]
                 places = [place + (side - 0.5) * 0.24 for place in range(len(conditions))]
-                draw_means(ax, places, table, conditions, colour, ls="none", label=self.names[side])
+                draw_means(ax, places, table, conditions, colour, ls="none", label=_NAMES[side])
             ax.set_xticks(range(len(self.causes)), list(self.causes))
             ax.grid(visible=False, axis="x")
             ax.set(ylim=ylim, ylabel=ylabel)
@@ -69,17 +68,9 @@ class TwoWorlds:
         """A row a run, with ``model`` and ``cause``."""
         rows = pd.concat(
             table[table.condition == pair[side]].assign(
-                model=self.names[side], cause=" ".join(cause.split())
+                model=_NAMES[side], cause=" ".join(cause.split())
             )
             for side, table in enumerate((self.tiny, self.real))
             for cause, pair in self.causes.items()
         )
         return rows[["model", "cause", "condition", "start", "repeat", "value"]]
-
-
-def stacked(measures: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
-    """Several tidy measures as one, with a measure's name and a comma before each condition."""
-    parts = [
-        table.assign(condition=f"{name}, " + table.condition) for name, table in measures.items()
-    ]
-    return pd.concat(parts, ignore_index=True)
